@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef COMMON_MSG_H
+#define COMMON_MSG_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "addr.h"
+#include "cause.h"
+
+/*
+ * Messages between the processes of passd.  One message is one packet on a
+ * SOCK_SEQPACKET socket: a header, a fixed struct, and at most
+ * MSG_FDS_MAX descriptors.  The table in msg.c is the only place that knows
+ * who may send what, how long it is and when; msg_recv() lets nothing else
+ * through.
+ */
+
+#define MSG_VERSION	1
+#define MSG_FDS_MAX	3
+#define MSG_CHANNEL_FD	3	/* where a started process finds its own */
+
+/* Who sends to whom: the rows of the table are sorted by these. */
+enum msg_edge {
+	EDGE_PARENT_CONTROL,
+	EDGE_CONTROL_PARENT,
+	EDGE_PARENT_SPAWNER,
+	EDGE_SPAWNER_PARENT,
+	EDGE_PARENT_RESOLVER,
+	EDGE_RESOLVER_PARENT,
+	EDGE_CONTROL_SPAWNER,
+	EDGE_SPAWNER_CONTROL,
+	EDGE_CONTROL_WORKER,
+	EDGE_WORKER_CONTROL
+};
+
+/* The numbers are part of the format: append only. */
+enum msg_type {
+	MSG_BOOT = 1,		/* parent to all: who to become */
+	MSG_LOG = 2,		/* all but workers to parent */
+	MSG_STOP = 3,		/* parent to control, spawner */
+	MSG_CONFIG = 4,		/* the configuration file, open */
+	MSG_NEEDS = 5,		/* what the configuration asks for */
+	MSG_SECRET = 6,		/* the secret file, open */
+	MSG_RESOLVE = 7,	/* a host name */
+	MSG_RESOLVED = 8,	/* its addresses */
+	MSG_SPAWNER = 9,	/* a channel between control and spawner */
+	MSG_CONNECT = 10,	/* control wants the UNIX server socket */
+	MSG_XMPP = 11,		/* here it is */
+	MSG_READY = 12,		/* the sender has started */
+	MSG_SPAWN = 13,		/* start a worker */
+	MSG_KILL = 14,		/* kill a worker */
+	MSG_SPAWNED = 15,	/* it was started, or not */
+	MSG_EXITED = 16,	/* it has ended */
+	MSG_ANSWER = 17,	/* the owner accepts a client */
+	MSG_RENDEZVOUS = 18,	/* listeners for the owner's leg */
+	MSG_LIMITS = 19,	/* new limits of a port */
+	MSG_CLOSE = 20,		/* stop listening */
+	MSG_DROP = 21,		/* end one session */
+	MSG_CLIENT = 22,	/* a stranger has connected */
+	MSG_LEG = 23,		/* something came to the rendezvous port */
+	MSG_PAIRED = 24,	/* a relay has begun */
+	MSG_ENDED = 25,		/* a session has ended */
+	MSG_REFUSED = 26,	/* strangers sent away, a summary */
+	MSG_GONE = 27		/* the worker leaves */
+};
+
+struct msg_hdr {
+	uint16_t	 type;		/* enum msg_type */
+	uint16_t	 version;	/* MSG_VERSION */
+	uint32_t	 id;		/* of the worker; 0: none */
+	uint64_t	 seq;		/* worker to control: 1, 2, 3, ... */
+};
+_Static_assert(sizeof(struct msg_hdr) == 16, "message header");
+
+#define BOOT_DROP	0x1	/* change root directory, user and group */
+#define BOOT_STDERR	0x2	/* foreground: log lines go to stderr */
+
+struct msg_boot {
+	struct msg_hdr	 hdr;
+	uint32_t	 uid;
+	uint32_t	 gid;
+	uint32_t	 flags;		/* BOOT_* */
+	uint32_t	 log_level;	/* least important level wanted */
+	char		 chroot[256];	/* NUL-terminated */
+};
+_Static_assert(sizeof(struct msg_boot) == 288, "MSG_BOOT");
+
+struct msg_log {
+	struct msg_hdr	 hdr;
+	uint32_t	 level;		/* enum log_level */
+	uint32_t	 pad;
+	char		 text[2048];	/* as long as the packet, no NUL */
+};
+#define MSG_LOG_MIN	(offsetof(struct msg_log, text) + 1)
+
+struct msg_config {		/* + the file */
+	struct msg_hdr	 hdr;
+	char		 name[1024];	/* its name, for error messages */
+};
+
+struct msg_needs {
+	struct msg_hdr	 hdr;
+	uint32_t	 log_level;	/* enum log_level */
+	uint32_t	 stop_ms;	/* timeout stop */
+	char		 secret[1024];	/* path of the secret file */
+	char		 unix_path[104];	/* the server's, or "" */
+	char		 host[256];	/* to be resolved, or "" */
+};
+_Static_assert(sizeof(struct msg_needs) == 1408, "MSG_NEEDS");
+
+/* MSG_SECRET and MSG_XMPP: one descriptor, or none and an errno. */
+struct msg_status {
+	struct msg_hdr	 hdr;
+	int32_t		 error;
+	uint32_t	 pad;
+};
+_Static_assert(sizeof(struct msg_status) == 24, "MSG_SECRET, MSG_XMPP");
+
+struct msg_resolve {
+	struct msg_hdr	 hdr;
+	char		 host[256];
+};
+
+#define MSG_ADDRS_MAX	8
+
+struct msg_resolved {
+	struct msg_hdr	 hdr;
+	uint32_t	 count;		/* 0: see error */
+	uint32_t	 error;		/* an EAI_ number, made positive */
+	struct addr	 addr[MSG_ADDRS_MAX];	/* port 0 */
+};
+_Static_assert(sizeof(struct msg_resolved) == 184, "MSG_RESOLVED");
+
+#define LIMITS_ONESHOT		0x1	/* close when a relay has begun */
+#define LIMITS_SAME_PORT	0x2	/* owner's leg comes to the port */
+
+struct msg_limits {
+	struct msg_hdr	 hdr;
+	uint16_t	 port;		/* the registered one, for the title */
+	uint16_t	 sessions;	/* relays at once */
+	uint16_t	 pending;	/* undecided clients at once */
+	uint16_t	 pad;
+	uint32_t	 flags;		/* LIMITS_* */
+	uint32_t	 connect_ms;	/* for the owner's leg */
+	uint32_t	 idle_ms;	/* 0: no limit */
+	uint32_t	 half_close_ms;
+};
+_Static_assert(sizeof(struct msg_limits) == 40, "MSG_SPAWN, MSG_LIMITS");
+
+struct msg_spawned {
+	struct msg_hdr	 hdr;
+	int32_t		 pid;		/* -1: see error */
+	int32_t		 error;		/* errno */
+};
+
+struct msg_exited {
+	struct msg_hdr	 hdr;
+	int32_t		 status;	/* as waitpid(2) gives it */
+	uint32_t	 pad;
+};
+
+#define ANSWER_PIN	0x1	/* only from addr */
+#define ANSWER_TOKEN	0x2	/* the leg begins with token */
+#define LEG_TOKEN_LEN	16
+
+struct msg_answer {
+	struct msg_hdr	 hdr;
+	uint32_t	 session;
+	uint32_t	 flags;		/* ANSWER_* */
+	struct addr	 addr;
+	uint8_t		 token[LEG_TOKEN_LEN];
+	uint32_t	 pad;
+};
+_Static_assert(sizeof(struct msg_answer) == 64, "MSG_ANSWER");
+
+struct msg_session {		/* MSG_RENDEZVOUS, MSG_DROP */
+	struct msg_hdr	 hdr;
+	uint32_t	 session;
+	uint32_t	 cause;		/* enum cause */
+};
+
+#define CLOSE_RELAYS	0x1	/* end relays too, after grace_ms */
+
+struct msg_close {
+	struct msg_hdr	 hdr;
+	uint32_t	 cause;
+	uint32_t	 flags;		/* CLOSE_* */
+	uint32_t	 grace_ms;
+	uint32_t	 pad;
+};
+
+struct msg_client {		/* MSG_CLIENT, MSG_LEG, MSG_PAIRED */
+	struct msg_hdr	 hdr;
+	uint32_t	 session;
+	uint32_t	 what;		/* enum leg_what, or PAIRED_* */
+	struct addr	 addr;
+	uint32_t	 pad;
+};
+_Static_assert(sizeof(struct msg_client) == 48, "MSG_CLIENT");
+
+#define PAIRED_ONESHOT	0x1	/* the listener was closed with it */
+
+/* What became of a connection to the rendezvous port. */
+enum leg_what {
+	LEG_HELD = 1,		/* waits, unread, for the owner's answer */
+	LEG_SURPLUS = 2,	/* too many wait already */
+	LEG_WRONG_ADDR = 3,	/* not the address that the owner named */
+	LEG_WRONG_TOKEN = 4,	/* not the token that the owner named */
+	LEG_LEFT = 5		/* it left before it was of use */
+};
+
+struct msg_ended {
+	struct msg_hdr	 hdr;
+	uint32_t	 session;
+	uint32_t	 cause;		/* enum cause */
+	uint64_t	 bytes_in;	/* peer to owner, written out */
+	uint64_t	 bytes_out;	/* owner to peer, written out */
+	uint64_t	 ms;		/* since PAIRED; 0: never paired */
+};
+_Static_assert(sizeof(struct msg_ended) == 48, "MSG_ENDED");
+
+struct msg_refused {
+	struct msg_hdr	 hdr;
+	uint32_t	 busy;		/* no session free */
+	uint32_t	 pending;	/* too many, or one of that address */
+	uint32_t	 failed;	/* accept failed, or no room */
+	struct addr	 last;		/* the latest of them */
+};
+_Static_assert(sizeof(struct msg_refused) == 48, "MSG_REFUSED");
+
+/* What msg_recv() returns. */
+enum msg_result { MSG_OK, MSG_NOTHING, MSG_EOF, MSG_BAD };
+
+struct msg_in {
+	union {
+		struct msg_hdr		 hdr;
+		struct msg_boot		 boot;
+		struct msg_log		 log;
+		struct msg_config	 config;
+		struct msg_needs	 needs;
+		struct msg_status	 status;
+		struct msg_resolve	 resolve;
+		struct msg_resolved	 resolved;
+		struct msg_limits	 limits;
+		struct msg_spawned	 spawned;
+		struct msg_exited	 exited;
+		struct msg_answer	 answer;
+		struct msg_session	 session;
+		struct msg_close	 close;
+		struct msg_client	 client;
+		struct msg_ended	 ended;
+		struct msg_refused	 refused;
+		unsigned char		 bytes[2112];
+	};
+	size_t		 len;		/* of the packet */
+	size_t		 nfds;
+	int		 fds[MSG_FDS_MAX];	/* the receiver's to close */
+	const char	*why;		/* MSG_BAD: what the table forbids */
+};
+
+/* What a descriptor in a message has to be. */
+enum msg_fd {
+	MSG_FD_NONE,
+	MSG_FD_FILE,		/* a regular file */
+	MSG_FD_STREAM,		/* a connected stream socket */
+	MSG_FD_LISTENER,	/* a listening TCP socket */
+	MSG_FD_CHANNEL		/* a SOCK_SEQPACKET socket */
+};
+
+/*
+ * One row of the table.  A message is allowed on ${edge} while the receiver
+ * is in one of ${states} (bits of its own choice, see the table).
+ */
+struct msg_row {
+	enum msg_edge	 edge;
+	uint16_t	 type;
+	uint16_t	 states;
+	uint16_t	 len_min;
+	uint16_t	 len_max;
+	uint8_t		 fds_min;
+	uint8_t		 fds_max;
+	enum msg_fd	 fd[MSG_FDS_MAX];	/* kind by position */
+	const char	*name;
+};
+
+/* Receiver's states; what is not ANY is allowed in these only. */
+#define MSG_ST_BOOT	0x0001	/* nothing has come yet */
+#define MSG_ST_CONFIG	0x0002	/* control: waits for configuration */
+#define MSG_ST_START	0x0004	/* being set up */
+#define MSG_ST_RUN	0x0008	/* at work */
+#define MSG_ST_STOP	0x0010	/* on its way out */
+#define MSG_ST_ANY	0xffff
+
+/*
+ * msg_row(edge, type):
+ * Return the table's row, or NULL if ${type} never goes over ${edge}.
+ */
+const struct msg_row *msg_row(enum msg_edge, uint16_t);
+
+/* msg_table(n): return the table and its number of rows, for the tests. */
+const struct msg_row *msg_table(size_t *);
+
+/*
+ * msg_init(m, size, type, id):
+ * Wipe the message ${m} of ${size} bytes, padding included, and fill in its
+ * header.
+ */
+void	msg_init(void *, size_t, enum msg_type, uint32_t);
+
+/*
+ * msg_send(fd, m, len, fds, nfds):
+ * Send one message with copies of ${nfds} descriptors; never blocks.  Return
+ * 0, or -1 with errno as sendmsg(2): EAGAIN if the receiver does not read,
+ * EPIPE if it is gone.
+ */
+int	msg_send(int, const void *, size_t, const int *, size_t);
+
+/*
+ * msg_recv(fd, edge, states, in):
+ * Receive one message that came over ${edge} while the receiver is in
+ * ${states}; never blocks.  MSG_OK: the table allows it, and ${in} holds it
+ * with descriptors that now are the caller's.  MSG_NOTHING: none is there.
+ * MSG_EOF: the sender is gone.  MSG_BAD: the table forbids it, in->why says
+ * what; everything in it has been closed, and the sender is not to be
+ * trusted any more.
+ */
+enum msg_result	msg_recv(int, enum msg_edge, uint16_t, struct msg_in *);
+
+/*
+ * msg_close_fds(in):
+ * Close the descriptors in ${in} that the caller did not take (those it set
+ * to -1).
+ */
+void	msg_close_fds(struct msg_in *);
+
+/*
+ * msg_text_ok(s, size):
+ * Return 1 if the byte string ${s} of ${size} bytes holds a NUL, else 0:
+ * to be asked before any string in a message is used.
+ */
+int	msg_text_ok(const char *, size_t);
+
+/*
+ * msg_pair(fds):
+ * Make a pair of connected channels, close-on-exec and non-blocking.
+ * Return 0, or -1 with errno.
+ */
+int	msg_pair(int [2]);
+
+#endif
