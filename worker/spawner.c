@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: ISC */
+#include <sys/types.h>
+#include <sys/wait.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "msg.h"
+#include "privdrop.h"
+#include "spawner.h"
+#include "worker.h"
+
+#define BOOT_WAIT_MS	10000	/* for the parent's first message */
+#define MESSAGE_BURST	64	/* messages a turn */
+#define STOP_WAIT_MS	2000	/* for killed workers to be reaped */
+#define LEVEL_ERROR	0	/* enum log_level; log.h is stdio's */
+
+#define TELL_SPAWNED	0x1	/* not told to control yet */
+#define TELL_EXITED	0x2
+
+struct child {
+	uint32_t	 id;
+	pid_t		 pid;		/* -1: fork failed, or reaped */
+	int		 error;		/* errno of fork */
+	int		 status;	/* of waitpid(2) */
+	unsigned int	 tell;		/* TELL_* */
+};
+
+static struct child	*children;
+static size_t		 nchildren, children_size;
+static size_t		 untold;	/* how many have something to tell */
+static int		 parent_fd = MSG_CHANNEL_FD;
+static int		 control_fd = -1;
+static int		 signal_pipe[2];
+
+static void
+on_sigchld(int sig)
+{
+	int	 saved = errno;
+
+	(void)sig;
+	(void)write(signal_pipe[1], "", 1);
+	errno = saved;
+}
+
+/* A line of fixed text: the spawner has no stdio to format one. */
+static void
+say(const char *text)
+{
+	struct msg_log	 m;
+	size_t		 len = strlen(text);
+
+	msg_init(&m, sizeof(m), MSG_LOG, 0);
+	m.level = LEVEL_ERROR;
+	if (len > sizeof(m.text))
+		len = sizeof(m.text);
+	memcpy(m.text, text, len);
+	(void)msg_send(parent_fd, &m, offsetof(struct msg_log, text) + len,
+	    NULL, 0);
+}
+
+static void
+die(const char *step)
+{
+	char	 text[256];
+
+	(void)strlcpy(text, "spawner: ", sizeof(text));
+	(void)strlcat(text, step, sizeof(text));
+	(void)strlcat(text, ": ", sizeof(text));
+	(void)strlcat(text, strerror(errno), sizeof(text));
+	say(text);
+	_exit(1);
+}
+
+static void
+boot(void)
+{
+	static struct msg_in	 in;
+	struct pollfd		 pfd = { .fd = parent_fd, .events = POLLIN };
+	struct msg_hdr		 ready;
+	const char		*failed;
+
+	if (poll(&pfd, 1, BOOT_WAIT_MS) != 1 ||
+	    msg_recv(parent_fd, EDGE_PARENT_SPAWNER, MSG_ST_BOOT, &in) !=
+	    MSG_OK || !msg_text_ok(in.boot.chroot, sizeof(in.boot.chroot)))
+		_exit(1);
+	(void)priv_files();
+	if ((in.boot.flags & BOOT_DROP) &&
+	    (failed = priv_drop(in.boot.chroot, in.boot.uid, in.boot.gid)) !=
+	    NULL)
+		die(failed);
+	if ((failed = priv_lock(1)) != NULL)
+		die(failed);
+	msg_init(&ready, sizeof(ready), MSG_READY, 0);
+	if (msg_send(parent_fd, &ready, sizeof(ready), NULL, 0) == -1)
+		_exit(1);
+}
+
+static struct child *
+child_new(uint32_t id)
+{
+	struct child	*grown, *c;
+	size_t		 size;
+
+	if (nchildren == children_size) {
+		size = children_size == 0 ? 64 : children_size * 2;
+		grown = reallocarray(children, size, sizeof(*children));
+		if (grown == NULL)
+			return (NULL);
+		children = grown;
+		children_size = size;
+	}
+	c = &children[nchildren++];
+	memset(c, 0, sizeof(*c));
+	c->id = id;
+	c->pid = -1;
+	return (c);
+}
+
+/*
+ * In the worker: keep the channel and the listeners, close all the rest,
+ * and forget what the spawner had set up.
+ */
+static void
+become_worker(struct msg_in *in)
+{
+	int	 high[MSG_FDS_MAX];
+	size_t	 i;
+
+	(void)signal(SIGCHLD, SIG_DFL);
+	/* Out of the way first: the numbers may overlap. */
+	for (i = 0; i < in->nfds; i++) {
+		high[i] = fcntl(in->fds[i], F_DUPFD_CLOEXEC,
+		    WORKER_CHANNEL + MSG_FDS_MAX);
+		if (high[i] == -1)
+			_exit(1);
+	}
+	for (i = 0; i < in->nfds; i++) {
+		if (dup2(high[i], WORKER_CHANNEL + (int)i) == -1)
+			_exit(1);
+	}
+	closefrom(WORKER_CHANNEL + (int)in->nfds);
+	worker_main(&in->limits, in->nfds - 1);
+}
+
+static void
+spawn(struct msg_in *in)
+{
+	struct child	*c;
+	pid_t		 pid;
+
+	/* First the memory, so that no worker runs unaccounted for. */
+	if ((c = child_new(in->hdr.id)) == NULL)
+		die("out of memory");
+	if ((pid = fork()) == 0)
+		become_worker(in);
+	c->pid = pid;
+	if (pid == -1)
+		c->error = errno;
+	c->tell = TELL_SPAWNED;
+	untold++;
+}
+
+static void
+kill_worker(uint32_t id)
+{
+	size_t	 i;
+
+	for (i = 0; i < nchildren; i++) {
+		/* Not reaped yet, so the number cannot be another's. */
+		if (children[i].id == id && children[i].pid > 0)
+			(void)kill(children[i].pid, SIGKILL);
+	}
+}
+
+static void
+reap(void)
+{
+	pid_t	 pid;
+	size_t	 i;
+	int	 status;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		for (i = 0; i < nchildren; i++) {
+			if (children[i].pid != pid)
+				continue;
+			children[i].pid = -1;
+			children[i].status = status;
+			if (children[i].tell == 0)
+				untold++;
+			children[i].tell |= TELL_EXITED;
+			break;
+		}
+	}
+}
+
+static int
+tell_child(struct child *c)
+{
+	struct msg_spawned	 spawned;
+	struct msg_exited	 exited;
+
+	if (c->tell & TELL_SPAWNED) {
+		msg_init(&spawned, sizeof(spawned), MSG_SPAWNED, c->id);
+		spawned.pid = c->error != 0 ? -1 : (int32_t)c->pid;
+		spawned.error = c->error;
+		if (msg_send(control_fd, &spawned, sizeof(spawned), NULL,
+		    0) == -1)
+			return (-1);
+		c->tell &= ~(unsigned int)TELL_SPAWNED;
+	}
+	if (c->tell & TELL_EXITED) {
+		msg_init(&exited, sizeof(exited), MSG_EXITED, c->id);
+		exited.status = c->status;
+		if (msg_send(control_fd, &exited, sizeof(exited), NULL,
+		    0) == -1)
+			return (-1);
+		c->tell &= ~(unsigned int)TELL_EXITED;
+	}
+	return (0);
+}
+
+/*
+ * Tell control what it does not know yet, as far as it reads.  Without a
+ * control the news is dropped: the next one asks the workers.
+ */
+static void
+tell(void)
+{
+	size_t	 i;
+
+	for (i = 0; i < nchildren && untold > 0;) {
+		if (children[i].tell != 0) {
+			if (control_fd == -1)
+				children[i].tell = 0;
+			else if (tell_child(&children[i]) == -1)
+				return;
+			untold--;
+		}
+		if (children[i].pid == -1)
+			children[i] = children[--nchildren];
+		else
+			i++;
+	}
+}
+
+static void
+close_control(void)
+{
+	if (control_fd != -1)
+		(void)close(control_fd);
+	control_fd = -1;
+}
+
+static void
+read_control(void)
+{
+	static struct msg_in	 in;
+	int			 i;
+
+	for (i = 0; i < MESSAGE_BURST && control_fd != -1; i++) {
+		switch (msg_recv(control_fd, EDGE_CONTROL_SPAWNER,
+		    MSG_ST_RUN, &in)) {
+		case MSG_OK:
+			if (in.hdr.type == MSG_SPAWN)
+				spawn(&in);
+			else
+				kill_worker(in.hdr.id);
+			msg_close_fds(&in);
+			break;
+		case MSG_NOTHING:
+			return;
+		case MSG_EOF:
+		case MSG_BAD:
+			close_control();
+			return;
+		}
+	}
+}
+
+/* Kill what is left, wait for it, and go. */
+static void
+stop(void)
+{
+	struct pollfd	 pfd = { .fd = signal_pipe[0], .events = POLLIN };
+	size_t		 i, alive;
+	int		 waited;
+
+	for (i = 0; i < nchildren; i++) {
+		if (children[i].pid > 0)
+			(void)kill(children[i].pid, SIGKILL);
+	}
+	for (waited = 0; waited < STOP_WAIT_MS; waited += 20) {
+		reap();
+		for (alive = 0, i = 0; i < nchildren; i++)
+			alive += children[i].pid > 0;
+		if (alive == 0)
+			break;
+		(void)poll(&pfd, 1, 20);
+	}
+	_exit(0);
+}
+
+static void
+read_parent(void)
+{
+	static struct msg_in	 in;
+
+	switch (msg_recv(parent_fd, EDGE_PARENT_SPAWNER, MSG_ST_RUN, &in)) {
+	case MSG_OK:
+		if (in.hdr.type == MSG_STOP)
+			stop();
+		close_control();
+		control_fd = in.fds[0];
+		break;
+	case MSG_NOTHING:
+		break;
+	case MSG_EOF:
+	case MSG_BAD:
+		stop();
+	}
+}
+
+static void
+setup_signals(void)
+{
+	struct sigaction	 sa;
+
+	if (pipe2(signal_pipe, O_NONBLOCK | O_CLOEXEC) == -1)
+		die("pipe");
+	memset(&sa, 0, sizeof(sa));
+	sa.sa_handler = on_sigchld;
+	sa.sa_flags = SA_NOCLDSTOP | SA_RESTART;
+	if (sigaction(SIGCHLD, &sa, NULL) == -1)
+		die("sigaction");
+	(void)signal(SIGPIPE, SIG_IGN);	/* splice(2) knows no MSG_NOSIGNAL */
+	(void)signal(SIGHUP, SIG_IGN);
+	/*
+	 * The parent decides when to end; ^C goes to the whole group, and a
+	 * service manager's SIGTERM to every process of the service.
+	 */
+	(void)signal(SIGINT, SIG_IGN);
+	(void)signal(SIGTERM, SIG_IGN);
+}
+
+void
+spawner_main(void)
+{
+	struct pollfd	 pfd[3];
+	char		 drain[64];
+
+	setup_signals();
+	boot();
+	for (;;) {
+		pfd[0].fd = parent_fd;
+		pfd[0].events = POLLIN;
+		pfd[1].fd = signal_pipe[0];
+		pfd[1].events = POLLIN;
+		pfd[2].fd = control_fd;
+		/* While control does not read, it gets no new workers. */
+		pfd[2].events = untold > 0 ? POLLOUT : POLLIN;
+		if (poll(pfd, 3, -1) == -1)
+			continue;	/* EINTR */
+		if (pfd[1].revents != 0) {
+			while (read(signal_pipe[0], drain, sizeof(drain)) > 0)
+				;
+			reap();
+		}
+		if (pfd[2].revents & (POLLIN | POLLHUP | POLLERR))
+			read_control();
+		if (pfd[0].revents != 0)
+			read_parent();
+		if (untold > 0)
+			tell();
+	}
+}
