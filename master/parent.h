@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef MASTER_PARENT_H
+#define MASTER_PARENT_H
+
+#include <sys/types.h>
+
+#include <stdint.h>
+
+#include "msg.h"
+
+/*
+ * The parent: starts, restarts and stops the other processes, opens the few
+ * files that they need, and writes the log.  It keeps its privileges, so it
+ * parses nothing: all that it reads from the others are fixed structs.
+ */
+
+struct parent_options {
+	const char	*self;		/* this program, to be executed again */
+	const char	*config;	/* passd.conf */
+	const char	*user;		/* of control, when root */
+	const char	*worker_user;	/* of spawner and workers, when root */
+	const char	*chroot;	/* empty directory, when root */
+	const char	*worker;	/* the passd-worker program */
+	int		 foreground;	/* -d */
+	int		 debug;		/* -v */
+};
+
+enum proc_role { PROC_CONTROL, PROC_SPAWNER, PROC_RESOLVER, PROC_ROLES };
+
+enum proc_state {
+	PROC_NONE,		/* not running */
+	PROC_STARTING,		/* BOOT sent, no READY yet */
+	PROC_RUNNING
+};
+
+struct proc {
+	enum proc_state	 state;
+	pid_t		 pid;
+	int		 fd;		/* its channel; -1 when not running */
+	int64_t		 started;	/* mono_ms() */
+	int64_t		 restart_at;	/* INT64_MAX: not planned */
+	unsigned int	 failures;	/* in a row */
+};
+
+struct parent {
+	struct parent_options opt;
+	int		 root;		/* started as root */
+	uid_t		 uid[PROC_ROLES];
+	gid_t		 gid[PROC_ROLES];
+	struct proc	 proc[PROC_ROLES];
+	struct msg_needs needs;		/* of the first configuration */
+	int		 have_needs;
+	int		 was_ready;	/* all ran once */
+	int		 report_fd;	/* tells the starter; -1: done */
+	int64_t		 stop_at;	/* kill by then; INT64_MAX: not yet */
+	int		 killed;	/* the spawner was told to kill */
+	int		 resolved;	/* the resolver has answered */
+};
+
+extern struct parent	 parent;
+
+/*
+ * parent_main(opt):
+ * Run the parent until it is told to stop.  Return the exit status: 0 after
+ * SIGTERM or SIGINT, 1 if passd could not be started.
+ */
+int	parent_main(const struct parent_options *);
+
+/* parent_proc.c: starting and ending processes. */
+
+/*
+ * proc_users():
+ * Look up the users and groups when started as root, and check that the
+ * chroot directory and the worker program can be used.  Fatal if not.
+ */
+void	proc_users(void);
+
+/*
+ * proc_start(role):
+ * Fork and execute the process of ${role} and send it BOOT.  If that fails
+ * the next attempt is planned, as after its death.
+ */
+void	proc_start(enum proc_role);
+
+/* proc_name(role): its name for the log. */
+const char *proc_name(enum proc_role);
+
+/*
+ * proc_ended(role, status):
+ * Account for the end of a process: log how it ended if it should not have,
+ * and plan its restart with a back-off of 250 ms, doubled each time, up to a
+ * minute.
+ */
+void	proc_ended(enum proc_role, int);
+
+/*
+ * proc_send(role, m, len, fd):
+ * Send a message with the descriptor ${fd}, or none if -1; ${fd} stays the
+ * caller's.  Return 0 or -1.
+ */
+int	proc_send(enum proc_role, const void *, size_t, int);
+
+/* parent_open.c: what the parent opens for others. */
+
+/*
+ * open_config(path):
+ * Return a descriptor of the regular file ${path}, or -1 after a log line.
+ */
+int	open_config(const char *);
+
+/*
+ * open_secret(path):
+ * The same for the secret file, which nobody but root, or the user that
+ * passd was started as, may own or read.
+ */
+int	open_secret(const char *);
+
+/*
+ * open_server(path):
+ * Return a non-blocking stream socket connected to the UNIX socket ${path},
+ * or -1 with errno.
+ */
+int	open_server(const char *);
+
+#endif
