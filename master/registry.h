@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef MASTER_REGISTRY_H
+#define MASTER_REGISTRY_H
+
+#include <sys/types.h>
+#include <sys/queue.h>
+#include <sys/time.h>
+#include <sys/tree.h>
+
+#include <event.h>
+#include <stdint.h>
+
+#include "ask.h"
+#include "chan.h"
+#include "conf.h"
+#include "iq.h"
+#include "listener.h"
+
+/*
+ * Who has which port: users, their ports and the clients of each.  This is
+ * the data alone; port.c and client.c act on it.
+ */
+
+enum port_state {
+	PORT_STARTING,		/* the worker has not said READY */
+	PORT_OPEN,		/* listens */
+	PORT_CLOSING,		/* does not listen; relays may go on */
+	PORT_DEAD		/* the worker has gone; being accounted for */
+};
+
+enum client_state {
+	CLIENT_ASKED,		/* the owner has not answered */
+	CLIENT_ACCEPTED,	/* the owner's leg is awaited */
+	CLIENT_RELAY
+};
+
+struct port;
+
+struct client {			/* one connection of a stranger */
+	TAILQ_ENTRY(client)	 entry;		/* of port */
+	struct port		*port;
+	uint32_t		 session;	/* the worker's number */
+	enum client_state	 state;
+	struct addr		 addr;
+	struct addr		 leg;		/* CLIENT_RELAY */
+	uint16_t		 rendezvous;	/* 0: none taken */
+	struct ask		*ask;		/* CLIENT_ASKED */
+};
+TAILQ_HEAD(client_list, client);
+
+struct user {			/* a bare JID that has something here */
+	RB_ENTRY(user)		 entry;
+	struct jid		*jid;
+	TAILQ_HEAD(, port)	 ports;
+	uint32_t		 nports;	/* STARTING and OPEN */
+	uint32_t		 nsessions;	/* ACCEPTED and RELAY */
+};
+
+struct port {
+	RB_ENTRY(port)		 by_id;
+	TAILQ_ENTRY(port)	 of_user;
+	uint32_t		 id;		/* of its worker */
+	uint16_t		 number;
+	enum port_state		 state;
+	struct user		*user;
+	struct jid		*owner;		/* full JID to be asked */
+	int			 full_owner;	/* no other resource counts */
+	int64_t			 registered;	/* mono_ms() */
+	int64_t			 expires;	/* mono_ms() */
+	uint64_t		 asked;		/* seconds; 0: no expire */
+	int			 oneshot;
+	struct conf_quota	 quota;		/* in force for the owner */
+	struct listeners	 listeners;	/* until the worker is READY */
+	struct chan		*chan;		/* to the worker */
+	uint64_t		 last_seq;	/* of the worker's events */
+	pid_t			 pid;		/* for the log; 0: not known */
+	int			 said_gone;	/* MSG_GONE has come */
+	int			 exited;	/* MSG_EXITED has come */
+	int			 status;	/* its waitpid(2) status */
+	int			 kill_wanted;	/* told to be killed by us */
+	struct iq		*request;	/* registration to be answered */
+	struct event		 timer;		/* start, expiry or burial */
+	struct event		 gone_timer;	/* the owner seems to be gone */
+	struct client_list	 clients;
+};
+
+/* registry_init(): prepare the tables.  Call once. */
+void	registry_init(void);
+
+/*
+ * registry_user(jid, create):
+ * Return the user with the bare JID of ${jid}; with ${create}, a new one if
+ * need be.  NULL if there is none, or no memory for one.  A user is freed
+ * with his last port.
+ */
+struct user *registry_user(const struct jid *, int);
+
+/*
+ * registry_port_new(owner):
+ * Return a new port of ${owner} (copied), in state PORT_STARTING, with a new
+ * id, without a number; NULL with errno ENOMEM.
+ */
+struct port *registry_port_new(const struct jid *);
+
+/*
+ * registry_port_number(p, number):
+ * Give ${p} the port number ${number}, by which it is found from now on.
+ */
+void	registry_port_number(struct port *, uint16_t);
+
+/*
+ * registry_port_free(p):
+ * Take ${p} out of the tables and free it with all that it holds.
+ */
+void	registry_port_free(struct port *);
+
+/*
+ * registry_port_closed(p, state):
+ * ${p} listens no more and is in ${state} from now on: it is not found by
+ * its number and does not count as a port of its user any longer.
+ */
+void	registry_port_closed(struct port *, enum port_state);
+
+/* registry_by_id(id): the port whose worker is ${id}, or NULL. */
+struct port *registry_by_id(uint32_t);
+
+/*
+ * registry_by_number(number):
+ * The port that listens on ${number} (PORT_STARTING or PORT_OPEN), or NULL.
+ */
+struct port *registry_by_number(uint16_t);
+
+/* registry_first(), registry_next(p): all ports, by id. */
+struct port *registry_first(void);
+struct port *registry_next(struct port *);
+
+/* registry_count(): how many ports there are, in any state. */
+uint32_t registry_count(void);
+
+/*
+ * registry_owns(p, jid):
+ * Return 1 if ${jid} may change and close ${p}: the full JID that registered
+ * it, or, unless p->full_owner, any resource of that bare JID.
+ */
+int	registry_owns(const struct port *, const struct jid *);
+
+/*
+ * registry_client_new(p, session):
+ * Return a new client of ${p}, in state CLIENT_ASKED; NULL with errno ENOMEM.
+ */
+struct client *registry_client_new(struct port *, uint32_t);
+
+/* registry_client(p, session): that client of ${p}, or NULL. */
+struct client *registry_client(struct port *, uint32_t);
+
+/*
+ * registry_client_state(c, state):
+ * Set the state of ${c} and count the session of its user.
+ */
+void	registry_client_state(struct client *, enum client_state);
+
+/* registry_client_free(c): take ${c} out and free it; cancels its question. */
+void	registry_client_free(struct client *);
+
+#endif
