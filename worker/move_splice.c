@@ -189,15 +189,17 @@ static enum move
 bulk(struct shuttle_way *way, int src, int dst, size_t *left, int64_t now)
 {
 	enum move	 m;
-	size_t		 got;
+	size_t		 got, size;
 
 	if ((m = fill(way, src, *left, now)) != MOVE_MORE)
 		return (m);
 	got = way->in_pipe;
+	size = way->pipe_size;
 	*left -= got;
 	if ((m = drain(way, dst, now)) != MOVE_MORE)
 		return (m);
-	return (got < MOVE_SMALL ? MOVE_WAIT_IN : MOVE_MORE);
+	/* What has come meanwhile is cheaper to take in one go, later. */
+	return (got < size ? MOVE_WAIT_IN : MOVE_MORE);
 }
 
 /* Small data, and any data when no pipe can be had. */

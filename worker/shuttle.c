@@ -23,6 +23,9 @@
 #define CHECK_FIRST_MS	5
 #define CHECK_MOST_MS	1000
 
+/* A sink that took nothing for so long is looked at: paused or dead? */
+#define STUCK_MS	30000
+
 static int	 live;			/* relays of this process */
 
 void
@@ -114,6 +117,7 @@ shuttle_start(struct shuttle *s, int peer, int owner, uint32_t idle_ms,
 	for (i = 0; i < 2; i++) {
 		s->way[i].pipe[0] = s->way[i].pipe[1] = -1;
 		s->way[i].want_in = 1;
+		s->way[i].look = now + STUCK_MS;
 		tcp_tune(s->sock[i]);
 	}
 	s->idle_ms = idle_ms;
@@ -204,6 +208,19 @@ pass_fin(struct shuttle *s, int src, int64_t now)
 	return (1);
 }
 
+static void
+progress(struct shuttle *s, int src, int64_t now)
+{
+	struct shuttle_way *way = &s->way[src];
+
+	s->active = now;
+	way->look = now + STUCK_MS;
+	if (way->patient) {
+		way->patient = 0;
+		tcp_patience(s->sock[!src], 0);
+	}
+}
+
 static int
 run_way(struct shuttle *s, int src, int64_t now)
 {
@@ -216,7 +233,7 @@ run_way(struct shuttle *s, int src, int64_t now)
 	way->want_in = m == MOVE_MORE || m == MOVE_WAIT_IN;
 	way->want_out = m == MOVE_WAIT_OUT;
 	if (way->bytes != bytes || way->in_pipe != in_pipe)
-		s->active = now;
+		progress(s, src, now);
 	switch (m) {
 	case MOVE_EOF:
 		return (pass_fin(s, src, now));
@@ -299,16 +316,35 @@ limit(const struct shuttle *s)
 int64_t
 shuttle_deadline(const struct shuttle *s)
 {
+	const struct shuttle_way *way;
 	int64_t		 at, other;
 
 	if (s->cause != CAUSE_NONE)
 		return (INT64_MAX);
 	at = limit(s);
+	for (way = s->way; way < s->way + 2; way++)
+		if (way->want_out && !way->patient && way->look < at)
+			at = way->look;
 	if (s->late != CAUSE_NONE && s->check < at)
 		at = s->check;
 	if ((other = move_deadline()) < at)
 		at = other;
 	return (at);
+}
+
+/* Keep the kernel from giving up a reader that is only slow. */
+static void
+look_at_sink(struct shuttle *s, int src, int64_t now)
+{
+	struct shuttle_way *way = &s->way[src];
+
+	if (!way->want_out || way->patient || now < way->look)
+		return;
+	way->look = now + STUCK_MS;
+	if (tcp_paused(s->sock[!src])) {
+		way->patient = 1;
+		tcp_patience(s->sock[!src], 1);
+	}
 }
 
 enum cause
@@ -317,6 +353,8 @@ shuttle_overdue(struct shuttle *s, int64_t now)
 	move_trim(now);
 	if (s->cause != CAUSE_NONE)
 		return (CAUSE_NONE);
+	look_at_sink(s, 0, now);
+	look_at_sink(s, 1, now);
 	if (s->late != CAUSE_NONE && now >= s->check) {
 		if (s->way[s->dead].fin && tcp_delivered(s->sock[!s->dead]))
 			return (s->late);

@@ -27,6 +27,8 @@ struct shuttle_way {			/* one direction */
 	uint32_t	 pipe_size;	/* its capacity, as read back */
 	int		 pipe[2];	/* -1: none borrowed */
 	int		 error;		/* errno of a failed move */
+	int64_t		 look;		/* if stuck: next look at the sink */
+	uint8_t		 patient;	/* sink may take its time */
 	uint8_t		 eof;		/* source has sent its FIN */
 	uint8_t		 fin;		/* FIN passed on */
 	uint8_t		 want_in;	/* wait for the source to be readable */

@@ -33,8 +33,35 @@ tcp_tune(int fd)
 	set(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL);
 	set(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_COUNT);
 #endif
+	tcp_patience(fd, 0);
+}
+
+void
+tcp_patience(int fd, int on)
+{
 #ifdef TCP_USER_TIMEOUT
-	set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, USER_TIMEOUT_MS);
+	set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, on ? 0 : USER_TIMEOUT_MS);
+#else
+	(void)fd;
+	(void)on;
+#endif
+}
+
+int
+tcp_paused(int fd)
+{
+#ifdef __linux__
+	struct tcp_info	 info;
+	socklen_t	 len;
+
+	memset(&info, 0, sizeof(info));
+	len = sizeof(info);
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == -1)
+		return (0);
+	return (info.tcpi_unacked == 0);
+#else
+	(void)fd;
+	return (0);
 #endif
 }
 

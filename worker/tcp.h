@@ -19,6 +19,23 @@
 void	tcp_tune(int);
 
 /*
+ * tcp_paused(fd):
+ * Return 1 if the other end of ${fd} is alive and does not read: all that
+ * was sent is acknowledged, the rest waits for its window to open.  0 if
+ * not, or if the platform cannot tell.
+ */
+int	tcp_paused(int);
+
+/*
+ * tcp_patience(fd, on):
+ * Lift the user timeout of ${fd} or set it again.  The kernel counts it
+ * from the day the window was shut, however often the other end answers
+ * its probes; without this a reader that pauses for two minutes would be
+ * taken for dead.
+ */
+void	tcp_patience(int, int);
+
+/*
  * tcp_abort(fd):
  * Close ${fd} so that the other end gets a RST; what was not sent yet is
  * thrown away.
