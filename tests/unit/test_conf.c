@@ -252,6 +252,30 @@ Test(conf, shipped_example_offers)
 	check_offers(1);
 }
 
+/* What administrators copy from passd.conf(5). */
+Test(conf, manual_examples)
+{
+	static const char	 begin[] = ".Bd -literal -offset indent\n"
+				    "component ";
+	struct result		 r;
+	char			 path[1024], *text, *at, *end;
+	unsigned int		 n = 0;
+	size_t			 len;
+
+	source_path("man/passd.conf.5", path, sizeof(path));
+	cr_assert_not_null(text = slurp(path, &len));
+	for (at = text; (at = strstr(at, begin)) != NULL; at = end) {
+		at = strchr(at, '\n') + 1;
+		cr_assert_not_null(end = strstr(at, "\n.Ed\n"));
+		r = parse_text(at, (size_t)(end - at), "example");
+		cr_expect_not_null(r.conf, "example %u:\n%s", n, r.text);
+		result_free(&r);
+		n++;
+	}
+	cr_expect_eq(n, 3u);
+	free(text);
+}
+
 /* Any cut of a good file and any byte changed: an error or a result. */
 Test(conf, damaged, .timeout = 60)
 {
