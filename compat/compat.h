@@ -18,4 +18,9 @@
 int	timingsafe_bcmp(const void *, const void *, size_t);
 #endif
 
+#ifndef HAVE_SETPROCTITLE_INIT
+/* Where setproctitle(3) is part of libc it needs no preparation. */
+#define setproctitle_init(argc, argv, envp)	((void)(envp))
+#endif
+
 #endif

@@ -37,7 +37,9 @@ while [ $# -gt 0 ]; do
 	shift
 done
 if [ -n "$file" ]; then
-	[ -f "$file" ] && [ -r "$file" ] || die "$file: not a readable file"
+	if [ ! -f "$file" ] || [ ! -r "$file" ]; then
+		die "$file: not a readable file"
+	fi
 	file=$(realpath "$file")
 fi
 
@@ -56,10 +58,13 @@ chmod 711 "$tmp"
 prosody_pid=
 passd_pid=
 bob_pid=
+show_pid=
 
 # stop PID: end a process that we started, at the latest after five seconds.
 stop() {
-	[ -n "$1" ] && kill "$1" 2>/dev/null || return 0
+	if [ -z "$1" ] || ! kill "$1" 2>/dev/null; then
+		return 0
+	fi
 	n=0
 	while kill -0 "$1" 2>/dev/null; do
 		n=$((n + 1))
@@ -75,6 +80,7 @@ stop() {
 
 clean() {
 	[ -z "$kept" ] || return 0
+	stop "$show_pid"
 	stop "$bob_pid"
 	stop "$passd_pid"
 	stop "$prosody_pid"
@@ -115,8 +121,9 @@ else
 	(cd "$build" && ../src/configure && make -j2) >"$tmp/build.log" 2>&1 ||
 	    { tail -n 40 "$tmp/build.log" >&2; die "the build failed"; }
 fi
-[ -x "$build/passd" ] && [ -x "$build/passd-worker" ] ||
-    die "$build: no passd and passd-worker there"
+for program in "$build/passd" "$build/passd-worker"; do
+	[ -x "$program" ] || die "no $program"
+done
 "$build/passd" -V
 
 # ---- who runs what ---------------------------------------------------------
@@ -240,9 +247,6 @@ setsid "$build/passd" -d -f "$tmp/passd.conf" -x "$build/passd-worker" \
     $as_passd </dev/null >"$tmp/passd.log" 2>&1 &
 passd_pid=$!
 wait_for 20 "passd" grep -q 'link up' "$tmp/passd.log"
-say "    its processes:"
-ps -o user:10,pid,args -p "$passd_pid" --ppid "$passd_pid" |
-    sed 's/^/    /'
 
 # ---- alice and bob ---------------------------------------------------------
 
@@ -253,6 +257,20 @@ if [ -z "$file" ]; then
 fi
 say "==> alice, who can accept no connection, sends $file" \
     "($(wc -c <"$file") bytes) to bob"
+
+# The processes, while there is a worker to be seen.
+show_processes() {
+	n=0
+	while ! grep -q 'registered port=' "$tmp/passd.log"; do
+		n=$((n + 1))
+		[ $n -le 600 ] || return
+		sleep 0.05
+	done
+	processes=$(ps -o user:10,pid,args --forest -s "$passd_pid")
+	printf '==> passd now:\n%s\n' "$processes"
+}
+show_processes &
+show_pid=$!
 
 client() {		# name, password, arguments
 	user=$1 password=$2
@@ -271,7 +289,7 @@ alice_status=$?
 wait $bob_pid
 bob_status=$?
 bob_pid=
-wait $tail_pid 2>/dev/null
+wait $tail_pid $show_pid 2>/dev/null
 
 wait_for 5 "the end of the relay" grep -q '^.*ended port=' "$tmp/passd.log"
 say "==> passd's log:"

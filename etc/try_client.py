@@ -15,6 +15,7 @@ private and on loopback; do not copy that.
 import argparse
 import asyncio
 import hashlib
+import logging
 import re
 import socket
 import sys
@@ -22,6 +23,7 @@ import time
 import warnings
 import xml.etree.ElementTree as ET
 
+logging.basicConfig(level=logging.ERROR)
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import slixmpp
@@ -59,8 +61,10 @@ def sha256(path):
 
 
 def describe(size, seconds):
+    if size < 1e6:
+        return "%d bytes" % size
     return "%.1f MB in %.2f s: %.0f MB/s" % (
-        size / 1e6, seconds, size / 1e6 / max(seconds, 1e-6))
+        size / 1e6, seconds, size / 1e6 / seconds)
 
 
 class User(slixmpp.ClientXMPP):
@@ -202,6 +206,16 @@ class Receiver(User):
         return size, time.monotonic() - (began or time.monotonic())
 
 
+async def leave(user):
+    """Log out, and end what the library has left running."""
+    user.disconnect()
+    await asyncio.sleep(0.2)
+    rest = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in rest:
+        task.cancel()
+    await asyncio.gather(*rest, return_exceptions=True)
+
+
 def host_port(text):
     host, _, port = text.rpartition(":")
     return host, int(port)
@@ -238,8 +252,7 @@ def main():
         return 1
     except KeyboardInterrupt:
         return 130
-    user.disconnect(wait=1)
-    loop.run_until_complete(asyncio.sleep(0.3))
+    loop.run_until_complete(leave(user))
     return status
 
 
