@@ -33,12 +33,14 @@ def listening(lo, hi):
     return found
 
 
-def wait_silent(lo, hi, timeout=3):
-    """Wait until nobody listens in lo..hi; return who still does."""
+def wait_silent(ports, timeout=1):
+    """Wait until nobody listens on these ports; return where he does."""
     end = time.monotonic() + timeout
-    while (left := listening(lo, hi)) and time.monotonic() < end:
+    while True:
+        left = ports & listening(min(ports, default=0), max(ports, default=0))
+        if not left or time.monotonic() > end:
+            return left
         time.sleep(0.02)
-    return left
 
 
 class Ports:

@@ -50,6 +50,7 @@ listen:
     ip: "127.0.0.1"
     module: ejabberd_service
     access: all
+    global_routes: false
     hosts:
 {hosts}
 modules:

@@ -65,6 +65,22 @@ def ending(sock, timeout=LIMIT):
     return "fin"
 
 
+def turned_away(address, source=None):
+    """Connect; is the connection reset, at once or after a moment?"""
+    try:
+        sock = connect(address, source)
+    except ConnectionResetError:
+        return True
+    return ending(sock) == "rst"
+
+
+def hang_up(one, other):
+    """Close a connection and see the other end; close that, too."""
+    one.close()
+    assert ending(other) == "fin"
+    other.close()
+
+
 def is_open(sock, seconds=0.2):
     """Does nothing happen on the connection for a while?"""
     return not select.select([sock], [], [], seconds)[0]

@@ -11,7 +11,8 @@ EXPIRED = ["expire", "close", "proxy"]
 ONESHOT = ["oneshot", "close", "proxy"]
 CLOSED = ["close", "proxy"]
 BAD_PORTS = ["port='0'", "port='65536'", "port='-1'", "port='+%d'", "port=''",
-             "port='abc'", "port='99999999999'", "port='0x%x'", ""]
+             "port='abc'", "port='%d '", "port=' %d'", "port='0x%x'", "",
+             "port='99999999999'"]
 
 
 def peer_of(service, port):
@@ -46,7 +47,8 @@ def test_close(service, alice):
 
 @pytest.mark.parametrize("address", [
     "198.51.100.7", "::ffff:198.51.100.7", "::FFFF:c633:6407",
-    "2001:db8::7", "2001:0DB8:0:0::0007", " 198.51.100.7\n"])
+    "2001:db8::7", "2001:0DB8:0:0::0007", " 198.51.100.7\n",
+    "pass.example.test"])
 def test_close_compares_addresses_not_text(alice, address):
     """Rows 15 and 21, trap 7."""
     port = alice.register()
@@ -254,7 +256,8 @@ def test_oneshot_survives_lost_peer(service, alice):
     port = alice.register(oneshot=True)
     peer = tcp.connect(peer_of(service, port))
     alice.request()
-    peer.close()
+    tcp.reset(peer)
+    service.wait_log(r"ended port=%d .*cause=peer-gone" % port)
     pair(alice, port)
     alice.notice(ONESHOT, port)
 

@@ -489,7 +489,6 @@ def test_reload(start):
     """Limits, rules and timeouts change; ports and relays do not."""
     passd = start()
     alice, mallory = passd.client("alice"), passd.client("mallory")
-    passd.clients.remove(mallory)
     port = alice.register()
     peer, leg = relay(alice, port)
     assert mallory.query().error.code == 403

@@ -52,7 +52,7 @@ def test_long_expire_is_clamped(alice, wish):
 
 
 @pytest.mark.parametrize("wish, told", [
-    ("3600", "3600"), ("0600", "600"), ("1", "1")])
+    ("3600", "3600"), ("0600", "600"), ("1", "1"), (" 5\n", "5")])
 def test_expire_within_limits(alice, wish, told):
     reply = alice.query("<expire>%s</expire>" % wish)
     assert reply.ok
@@ -88,6 +88,16 @@ def test_contradictions(alice, inner):
     """Row 12."""
     reply = alice.query(inner)
     assert not reply.ok and reply.error.same(400, "modify", "bad-request")
+    assert not alice.ports()
+
+
+@pytest.mark.parametrize("inner", [
+    "<peers xmlns='urn:x-passd:1'><allow>192.0.2.0/24</allow></peers>",
+    "<limit xmlns='urn:x-passd:1'/>"])
+def test_own_extensions_that_are_not_served(alice, inner):
+    """A limit that is not kept must not seem to be taken."""
+    reply = alice.query(inner)
+    assert reply.error.same(501, "cancel", "feature-not-implemented"), reply
     assert not alice.ports()
 
 
@@ -158,12 +168,10 @@ def test_quota_of_one_jid(start):
 
 
 def test_acl(service, mallory):
-    for kind in ("set", "get"):
-        reply = mallory.query(kind=kind)
-        assert reply.error.same(403, "auth", "forbidden"), reply
-        assert reply.error.own.tag == "{%s}acl" % NS_PASSD
+    reply = mallory.query()
+    assert reply.error.same(403, "auth", "forbidden"), reply
+    assert reply.error.own.tag == "{%s}acl" % NS_PASSD
     service.wait_log(r"refused jid=%s request=register" % mallory.jid)
-    service.clients.remove(mallory)     # has no ports to clean up
 
 
 def test_get_lists_own_ports(service, alice, bob):
