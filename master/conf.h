@@ -107,7 +107,7 @@ struct conf {
 	struct addr		 server_addr;	/* SERVER_ADDR, with port */
 	uint16_t		 server_port;	/* SERVER_ADDR, SERVER_HOST */
 	char			 server_host[CONF_HOST_MAX + 1];
-	char			 server_path[CONF_PATH_MAX];	/* SERVER_UNIX */
+	char			 server_path[CONF_PATH_MAX]; /* SERVER_UNIX */
 	char			 secret_path[1024];
 	struct conf_range	 ports;
 	struct conf_range	 rendezvous;	/* unused with same-port */

@@ -53,15 +53,21 @@ grammar		: /* empty */
 		| grammar badline
 		;
 
-statement	: COMPONENT string		{ conf_set_component(&src, $2); }
+statement	: COMPONENT string {
+			conf_set_component(&src, $2);
+		}
 		| SERVER string	{
 			conf_set_server(&src, $1, $2.text, NULL);
 		}
 		| SERVER string PORT WORD {
 			conf_set_server(&src, $1, $2.text, $4.text);
 		}
-		| SECRET FILENAME string	{ conf_set_secret(&src, $1, $3.text); }
-		| PORTS WORD			{ conf_set_ports(&src, $1, $2.text); }
+		| SECRET FILENAME string {
+			conf_set_secret(&src, $1, $3.text);
+		}
+		| PORTS WORD {
+			conf_set_ports(&src, $1, $2.text);
+		}
 		| RENDEZVOUS PORTS WORD {
 			conf_set_rendezvous(&src, $1, $3.text);
 		}
@@ -74,26 +80,46 @@ statement	: COMPONENT string		{ conf_set_component(&src, $2); }
 		| OWNER LEG RENDEZVOUS {
 			conf_set_owner_leg(&src, $1, LEG_RENDEZVOUS);
 		}
-		| OWNER LEG SAMEPORT	{ conf_set_owner_leg(&src, $1, LEG_SAME_PORT); }
+		| OWNER LEG SAMEPORT {
+			conf_set_owner_leg(&src, $1, LEG_SAME_PORT);
+		}
 		| OWNER BARE			{ conf_set_owner(&src, $1, 0); }
 		| OWNER FULL			{ conf_set_owner(&src, $1, 1); }
-		| ALLOW string			{ conf_add_acl(&src, $1, 0, $2.text); }
-		| ALLOW ANY			{ conf_add_acl(&src, $1, 0, NULL); }
-		| DENY string			{ conf_add_acl(&src, $1, 1, $2.text); }
-		| DENY ANY			{ conf_add_acl(&src, $1, 1, NULL); }
+		| ALLOW string {
+			conf_add_acl(&src, $1, 0, $2.text);
+		}
+		| ALLOW ANY {
+			conf_add_acl(&src, $1, 0, NULL);
+		}
+		| DENY string {
+			conf_add_acl(&src, $1, 1, $2.text);
+		}
+		| DENY ANY {
+			conf_add_acl(&src, $1, 1, NULL);
+		}
 		| CONTACT WORD string {
 			conf_add_contact(&src, $1, $2.text, $3.text);
 		}
 		| CONTACT ADMIN string {
 			conf_add_contact(&src, $1, $2.text, $3.text);
 		}
-		| LOGGING LEVEL WORD	{ conf_set_log_level(&src, $1, $3.text); }
+		| LOGGING LEVEL WORD {
+			conf_set_log_level(&src, $1, $3.text);
+		}
 		| QUOTA quotaname quotablock
 		| TIMEOUT { conf_timeout_begin(&src, $1); } timeoutblock
-		| ALLOW PEER rest	{ conf_not_enforced(&src, $1, "allow peer"); }
-		| DENY PEER rest	{ conf_not_enforced(&src, $1, "deny peer"); }
-		| ADMIN rest		{ conf_not_enforced(&src, $1, $1.text); }
-		| FUTURE rest		{ conf_not_enforced(&src, $1, $1.text); }
+		| ALLOW PEER rest {
+			conf_not_enforced(&src, $1, "allow peer");
+		}
+		| DENY PEER rest {
+			conf_not_enforced(&src, $1, "deny peer");
+		}
+		| ADMIN rest {
+			conf_not_enforced(&src, $1, $1.text);
+		}
+		| FUTURE rest {
+			conf_not_enforced(&src, $1, $1.text);
+		}
 		;
 
 string		: STRING
@@ -143,19 +169,27 @@ quotaitems	: /* empty */
 		| quotaitems badline newlines
 		;
 
-quotaitem	: PORTS WORD			{ conf_quota_ports(&src, $1, $2.text); }
+quotaitem	: PORTS WORD {
+			conf_quota_ports(&src, $1, $2.text);
+		}
 		| SESSIONS WORD PER PORT {
 			conf_quota_sessions(&src, $1, $2.text, NULL);
 		}
 		| SESSIONS WORD PER PORT ',' WORD IN ALL {
 			conf_quota_sessions(&src, $1, $2.text, $6.text);
 		}
-		| PENDING WORD PER PORT		{ conf_quota_pending(&src, $1, $2.text); }
-		| LIFETIME WORD			{ conf_quota_lifetime(&src, $1, $2.text); }
+		| PENDING WORD PER PORT {
+			conf_quota_pending(&src, $1, $2.text);
+		}
+		| LIFETIME WORD {
+			conf_quota_lifetime(&src, $1, $2.text);
+		}
 		| SESSION LENGTH rest {
 			conf_not_enforced(&src, $1, "session length");
 		}
-		| FUTURE rest		{ conf_not_enforced(&src, $1, $1.text); }
+		| FUTURE rest {
+			conf_not_enforced(&src, $1, $1.text);
+		}
 		;
 
 timeoutblock	: open newlines timeoutitems '}'
