@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 
+import wire
 from fakeserver import LinkError
 from relays import Bare, Direct, HAProxy, Passd, pipe_sizes
 from table import KIB, Table
@@ -152,7 +153,7 @@ class Bench:
         user, count, window = self.passd.user, self.args.ports, 16
         sent, taken, ports = {}, [], []
         time.sleep(0.3)
-        kernel = kernel_memory()
+        kernel, others = kernel_memory(), set(self.passd.pids())
         began = time.monotonic()
         while len(ports) < count:
             while len(sent) < window and len(sent) + len(ports) < count:
@@ -161,9 +162,11 @@ class Bench:
             if sent.pop(stanza.attrs.get("id"), None) is not None:
                 ports.append(user.granted(stanza))
         self.extra["regs"] = count / (time.monotonic() - began)
-        self.idle_ports(ports)
+        time.sleep(0.3)
+        self.idle_ports(set(self.passd.pids()) - others)
         self.extra["portkernel"] = (kernel_memory() - kernel) / count
         user.close_ports(ports)
+        time.sleep(1)                   # until those workers have gone
         ports = []
         due = time.monotonic()
         for _ in range(count // 2):
@@ -178,12 +181,9 @@ class Bench:
         taken.sort()
         self.extra["reg99"] = taken[len(taken) * 99 // 100]
 
-    def idle_ports(self, ports):
-        """Memory of idle workers, of which ${ports} are the new ones."""
-        time.sleep(0.3)
-        workers = self.passd.workers()
-        found = [memory(workers[p]) for p in ports if p in workers]
-        found = [f for f in found if f]
+    def idle_ports(self, workers):
+        """Memory of ${workers}, processes that have done nothing yet."""
+        found = [f for f in map(memory, workers) if f]
         if found:
             self.extra["portpss"] = statistics.mean(f[0] for f in found)
             self.extra["portpriv"] = statistics.mean(f[1] for f in found)
@@ -262,6 +262,7 @@ def options():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--run", type=int, default=1200, help="ms a figure")
     parser.add_argument("--warm", type=int, default=300, help="ms before it")
+    parser.add_argument("--mtu", type=int, default=0, help="change lo's")
     parser.add_argument("--streams", type=int, default=20)
     parser.add_argument("--ports", type=int, default=300)
     return parser.parse_args()
@@ -276,8 +277,9 @@ def measure(bench):
         relay.start()
     for number in range(bench.args.rounds):
         bench.round(number)
-        print("round %d of %d done" % (number + 1, bench.args.rounds),
-              file=sys.stderr, flush=True)
+        print("\rround %d of %d done" % (number + 1, bench.args.rounds),
+              file=sys.stderr, end="", flush=True)
+    print(file=sys.stderr)
     bench.idle()
     if bench.passd:
         bench.set_ups()
@@ -285,7 +287,10 @@ def measure(bench):
 
 def main():
     signal.signal(signal.SIGTERM, stop_on_signal)
-    bench = Bench(options())
+    args = options()
+    if args.mtu:
+        wire.make(args.mtu)
+    bench = Bench(args)
     began, busy = time.monotonic(), busy_seconds() - own_seconds()
     try:
         measure(bench)

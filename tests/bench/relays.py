@@ -7,9 +7,9 @@ stranger's end and the end that he reaches.
 """
 
 import fcntl
+import itertools
 import os
 import pathlib
-import re
 import secrets
 import signal
 import socket
@@ -23,20 +23,31 @@ TIMEOUT = 10
 
 # Run as root, each relay gets an id of its own, so that each has the whole
 # budget of pipe memory that the kernel gives an unprivileged user.
-BARE_UID, HAPROXY_UID = 64101, 64102
+FIRST_UID = 64101
 PASSD_USERS = ("nobody", "daemon")      # passd: control, workers
 
 
-def nodelay(sock):
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    sock.setblocking(True)
-    return sock
+def joined(near, far):
+    """The pair, once a byte has come through: only then is it relayed."""
+    for sock in (near, far):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.settimeout(TIMEOUT)
+    near.send(b"!")
+    if far.recv(1) != b"!":
+        raise LinkError("a connection was closed instead of relayed")
+    for sock in (near, far):
+        sock.setblocking(True)
+    return near, far
 
 
-def as_user(uid):
-    """How to start a program as ${uid}; nothing to do unless root."""
+uids = itertools.count(FIRST_UID)
+
+
+def as_other_user():
+    """How to start a program as the next user; nothing to do unless root."""
     if os.getuid() != 0:
         return []
+    uid = next(uids)
     return ["setpriv", "--reuid", str(uid), "--regid", str(uid),
             "--clear-groups"]
 
@@ -106,7 +117,7 @@ class Direct:
         self.listener.settimeout(TIMEOUT)
         near = socket.create_connection(self.target(), TIMEOUT)
         far, _ = self.listener.accept()
-        return nodelay(near), nodelay(far)
+        return joined(near, far)
 
 
 class Process(Direct):
@@ -154,7 +165,7 @@ class Bare(Process):
         self.name, self.program, self.pipe = "bare", program, pipe
 
     def command(self, fd, port):
-        return as_user(BARE_UID) + [self.program, str(fd), str(port),
+        return as_other_user() + [self.program, str(fd), str(port),
                                     str(self.pipe)]
 
 
@@ -185,7 +196,7 @@ class HAProxy(Process):
     def command(self, fd, port):
         self.conf.write_text(HAPROXY_CONF % (self.pipe, fd, port))
         self.conf.chmod(0o644)
-        return as_user(HAPROXY_UID) + [self.program, "-q", "-db", "-f",
+        return as_other_user() + [self.program, "-q", "-db", "-f",
                                        str(self.conf)]
 
 
@@ -236,7 +247,17 @@ class Passd:
         if not self.server.ready.wait(TIMEOUT):
             raise LinkError("passd did not connect:\n" + self.log_tail())
         self.user = User(self.server, "user@bench.example/one")
-        self.ports = self.user.register(self.wanted)
+        self.ports = self._first_port() + self.user.register(self.wanted - 1)
+
+    def _first_port(self):
+        """The link may be up before passd is ready for registrations."""
+        for _ in range(100):
+            try:
+                return self.user.register(1)
+            except LinkError as error:
+                why = error
+                time.sleep(0.02)
+        raise why
 
     def log_tail(self):
         text = (self.dir / "passd.log").read_text(errors="replace")
@@ -245,19 +266,6 @@ class Passd:
     def pids(self):
         return children_of(self.process.pid)
 
-    def workers(self):
-        """Port to process id, by the title."""
-        found = {}
-        for pid in self.pids():
-            try:
-                title = pathlib.Path("/proc/%d/cmdline" % pid).read_text()
-            except OSError:
-                continue
-            match = re.match(r"passd: worker (\d+)", title)
-            if match:
-                found[int(match.group(1))] = pid
-        return found
-
     def open(self, count, where=0, spread=False):
         """Sessions on port number ${where}; spread: one a port."""
         pairs = []
@@ -265,7 +273,7 @@ class Passd:
             port = self.ports[where + i if spread else where]
             near = socket.create_connection(("127.0.0.1", port), TIMEOUT)
             far = self.user.accept_next()
-            pairs.append((nodelay(near), nodelay(far)))
+            pairs.append(joined(near, far))
         return pairs
 
     def stop(self):

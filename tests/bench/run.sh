@@ -10,7 +10,8 @@
 #
 # usage: run.sh [--quick] [--mtu bytes] [--no-passd] [--rounds n] [--run ms]
 #	--quick		few and short rounds: to see that it works
-#	--mtu		as root: in a network of its own, whose lo has this MTU
+#	--mtu		as root: in a network of its own, whose lo is like a
+#			wire with packets of that size (no segmentation offload)
 #	--no-passd	only the others
 #	PASSD, PASSD_WORKER: the programs; ./passd and ./passd-worker if unset
 # Traffic is on loopback only, everything is in a temporary directory, the
@@ -18,7 +19,7 @@
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
-mtu= passd=yes options=
+mtu='' passd=yes options=''
 usage() {
 	sed -n 's/^# usage: /usage: /p' "$0" >&2
 	exit 2
@@ -38,7 +39,7 @@ while [ $# -gt 0 ]; do
 done
 
 python=${PYTHON:-/usr/bin/python3}
-program= worker=
+program='' worker=''
 if [ $passd = yes ]; then
 	program=${PASSD:-./passd} worker=${PASSD_WORKER:-./passd-worker}
 	for file in "$program" "$worker"; do
@@ -69,12 +70,8 @@ done
 
 set -- "$python" -B "$here/bench.py" --directory "$dir" \
     --passd "$program" --worker "$worker" $options
-if [ -n "$mtu" ]; then
-	unshare -n sh -c 'ip link set lo mtu "$1" up && shift && exec "$@"' \
-	    sh "$mtu" "$@" &
-else
-	"$@" &
-fi
+[ -z "$mtu" ] || set -- unshare -n "$@" --mtu "$mtu"
+"$@" &
 # In the background, so that a signal is acted on at once.
 pid=$!
 status=0
