@@ -214,6 +214,16 @@ sockopt_is(int fd, int opt, int want)
 }
 
 static int
+is_tcp(int fd)
+{
+	struct sockaddr_storage	 ss;
+	socklen_t		 len = sizeof(ss);
+
+	return (getsockname(fd, (struct sockaddr *)&ss, &len) == 0 &&
+	    (ss.ss_family == AF_INET || ss.ss_family == AF_INET6));
+}
+
+static int
 fd_is(int fd, enum msg_fd kind)
 {
 	struct stat	 st;
@@ -226,7 +236,7 @@ fd_is(int fd, enum msg_fd kind)
 		    sockopt_is(fd, SO_ACCEPTCONN, 0));
 	case MSG_FD_LISTENER:
 		return (sockopt_is(fd, SO_TYPE, SOCK_STREAM) &&
-		    sockopt_is(fd, SO_ACCEPTCONN, 1));
+		    sockopt_is(fd, SO_ACCEPTCONN, 1) && is_tcp(fd));
 	case MSG_FD_CHANNEL:
 		return (sockopt_is(fd, SO_TYPE, SOCK_SEQPACKET));
 	case MSG_FD_NONE:

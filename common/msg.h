@@ -263,7 +263,7 @@ struct msg_in {
 enum msg_fd {
 	MSG_FD_NONE,
 	MSG_FD_FILE,		/* a regular file */
-	MSG_FD_STREAM,		/* a connected stream socket */
+	MSG_FD_STREAM,		/* a stream socket that does not listen */
 	MSG_FD_LISTENER,	/* a listening TCP socket */
 	MSG_FD_CHANNEL		/* a SOCK_SEQPACKET socket */
 };
