@@ -70,7 +70,8 @@ wants() {
 run() {
 	limit=$1 signal=$2 what=$3
 	shift 3
-	say "" "==> $what"
+	say
+	say "==> $what"
 	began=$(date +%s)
 	timeout --foreground -k 60 -s "$signal" "$limit" "$@"
 	status=$?
@@ -82,8 +83,8 @@ run() {
 	*)	word="FAILED (status $status)" ;;
 	esac
 	[ $status -eq 0 ] || failed="$failed$what; "
-	summary="$summary$(printf '%5d s  %-42s %s' $took "$what" "$word")
-"
+	summary="$summary
+$(printf '%5d s  %-42s %s' $took "$what" "$word")"
 	say "==> $what: $word, $took s"
 	return $status
 }
@@ -154,7 +155,8 @@ wants bench && run 120 INT "bench: a quick round" \
 wants dist && run 400 TERM "make distcheck" \
     make -C "$tmp/gcc" --no-print-directory -j"$jobs" distcheck
 
-say "" "$summary"
+say
+say "$summary"
 say "in all $(($(date +%s) - begin)) s"
 if [ -n "$failed" ]; then
 	say "FAILED: ${failed%; }"
