@@ -175,11 +175,12 @@ def mallory(service):
 
 @pytest.fixture
 def launch(slot, workdir):
-    """launch(server, people, ports=N, up=True, **config): a passd that
-    lives as long as the test."""
+    """launch(server, people, count=N, up=True, **config): a passd with N
+    ports, a third of them for rendezvous, that lives as long as the test."""
     started = []
 
-    def launch(server, people=None, count=30, up=True, start=True, **config):
+    def launch(server, people=None, /, count=30, up=True, start=True,
+               **config):
         directory = Path(tempfile.mkdtemp(prefix="own-", dir=workdir))
         directory.chmod(0o755)
         new = daemon.Passd(directory, servers.COMPONENTS[1], server, people)

@@ -50,6 +50,9 @@ class Stream:
                     depth -= 1
                     if depth == 1:
                         self.sink(element)
+                    elif depth == 0:
+                        self.send("</stream:stream>")
+                        self.shut()
         except (OSError, ET.ParseError):
             pass
         self.ended.set()

@@ -12,8 +12,8 @@ import time
 from pathlib import Path
 
 LOWEST, SLOTS, SLOT = 10000, 11, 2000
-SINGLE = 100            # ports of a slot that are handed out one by one
-SHARED = 700            # ports of a slot for each long-lived passd
+SINGLE = 400            # ports of a slot that are handed out one by one
+SHARED = 500            # ports of a slot for each long-lived passd
 LISTEN = "0A"           # state column of /proc/net/tcp
 
 

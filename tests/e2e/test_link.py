@@ -318,7 +318,6 @@ def test_stanza_flood(linked, fake):
     ("<unknown from='{j}' to='{c}' id='q'/>", False),
     ("<iq xmlns='jabber:client' type='get' id='q' from='{j}' to='{c}'>"
      "{ping}</iq>", None),
-    ("text between stanzas", False),
     ("<iq type='get' id='{long}' from='{j}' to='{c}'>{ping}</iq>", None)])
 def test_malformed_stanzas(linked, fake, stanza, answered):
     """None of them harms; those that must be answered are."""
@@ -365,10 +364,19 @@ def test_same_person_in_another_spelling(linked, fake):
     """stringprep: case of node and domain do not make another owner."""
     one = linked.client("alice")
     port = one.register()
-    other = fake.user("ALICE@Example.TEST/home")
-    reply = other.iq(fakeserver.COMPONENT, "set", QUERY % (
-        "<close/>" + one.proxy_xml(port)))
-    assert reply.ok
+    fake.send("<iq type='set' id='q' from='ALICE@Example.TEST/home' to='%s'>"
+              "%s</iq>" % (fakeserver.COMPONENT,
+                           QUERY % ("<close/>" + one.proxy_xml(port))))
+    assert fake.strays.get(timeout=5).get("type") == "result"
+
+
+def test_text_between_stanzas(linked, fake):
+    """It may end the stream or not, but not passd."""
+    fake.up.clear()
+    fake.send("text between stanzas")
+    if fake.stream.ended.wait(1):
+        assert fake.up.wait(15)
+    assert alive(fake)
 
 
 def test_iq_without_id_is_answered_without(linked, fake):

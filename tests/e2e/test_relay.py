@@ -203,7 +203,8 @@ def wait_ended(service, port, count, mark):
 @pytest.mark.limit(60)
 def test_many_relays_at_once(start):
     """Thirty ports, thirty relays, all busy."""
-    passd = start(count=60, quota={"ports": "40"})
+    passd = start(count=90, quota={
+        "ports": "40", "sessions": "1 per port, 40 in all"})
     alice = passd.client("alice")
     pairs = [pair(alice) for _ in range(30)]
     threads = [threading.Thread(target=tcp.exchange, args=(*p, 1 << 20))

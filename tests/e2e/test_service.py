@@ -122,7 +122,7 @@ def test_address_below_the_domain(service, alice):
 
 
 @pytest.mark.parametrize("resource", [
-    "a\"b'c<d>&e", "caf\u00e9 \u4e2d\u6587 \U0001f980", "r" * 1000,
+    "a\"b'c<d>&e", "caf\u00e9 \u4e2d\u6587", "r" * 1000,
     "two words", "]]>", "a/b@c"])
 def test_odd_resources(service, resource):
     """Trap 18: escaped on output, safe in the log."""
