@@ -112,6 +112,7 @@ on_skipped(struct stanza *s, enum stanza_bad why, void *arg)
 		[STANZA_TOO_BIG] = "too big",
 		[STANZA_TOO_DEEP] = "too deep",
 		[STANZA_TOO_MANY] = "too many elements or attributes",
+		[STANZA_BAD_NAME] = "bad namespace or name",
 	};
 	char				 who[512];
 

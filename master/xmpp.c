@@ -466,8 +466,11 @@ on_in(int fd, short what, void *arg)
 	else if (n == 0)
 		blame("eof", "%s", "");
 	else if (feeder_feed(lnk.feeder, buf, (size_t)n, &bad) == -1) {
-		if (lnk.why.word[0] == '\0')
+		if (lnk.why.word[0] == '\0') {
 			say_stream_error(bad);
+			if (bad == STREAM_BAD_HEADER)
+				lnk.why.hint = xmpp_hint("invalid-namespace");
+		}
 		blame("bad-xml", " condition=%s", stream_error_name(bad));
 	}
 	if (lnk.why.word[0] != '\0')

