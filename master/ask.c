@@ -88,9 +88,11 @@ start_timer(struct ask *a, uint32_t ms)
 static void
 send_notice(struct ask *a)
 {
-	if (!xmpp_is_up() || xmpp_send(&a->xml) == -1)
+	if (!xmpp_is_up())
 		return;			/* ask_link_up() tries again */
-	a->tries++;
+	/* If its queue is full: no try, but another one later. */
+	if (xmpp_send(&a->xml) == 0)
+		a->tries++;
 	start_timer(a, ASK_NOTICE_MS);
 }
 
