@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef TESTS_UNIT_FAKE_H
+#define TESTS_UNIT_FAKE_H
+
+#include <stdint.h>
+
+#include "ctl.h"
+#include "msg.h"
+#include "stanza.h"
+
+/*
+ * What control needs around it, for tests: a link that records what is
+ * sent, a spawner and workers that the test plays itself over real
+ * channels, and a clock that can be put forward.
+ */
+
+#define FAKE_US		"pass.example.org"
+
+/* A worker that SPAWN has asked for, as the spawner sees it. */
+struct fake_worker {
+	uint32_t	 id;
+	uint16_t	 port;
+	int		 chan;		/* -1: gone */
+	size_t		 nlisteners;
+	int		 listener[2];
+	uint64_t	 seq;		/* of its last event */
+	struct msg_limits limits;
+};
+
+extern int		 fake_up;	/* the link is up; 1 from the start */
+extern int		 fake_full;	/* its queue is full */
+extern unsigned int	 fake_empty;	/* calls of ctl_ports_empty() */
+
+/*
+ * fake_start(conf):
+ * Begin: a configuration that allows example.org, with the lines ${conf}
+ * behind, pools, tables, event loop, spawner.  Listens on an address that
+ * no other process of the tests uses.
+ */
+void	fake_start(const char *);
+
+/* fake_stop(): free all of it, whatever state it is in. */
+void	fake_stop(void);
+
+/* fake_conf(conf): put another configuration in force. */
+void	fake_conf(const char *);
+
+/* fake_loop(): let the event loop do what there is to do. */
+void	fake_loop(void);
+
+/* fake_sleep(ms): put the clock forward, then fake_loop(). */
+void	fake_sleep(int64_t);
+
+/*
+ * fake_parse(xml):
+ * Return the stanza that the text ${xml} is, as it comes from the server;
+ * the caller frees it.
+ */
+struct stanza *fake_parse(const char *);
+
+/* fake_iq(xml, ...): a stanza arrives, printf(3) style; fake_loop(). */
+void	fake_iq(const char *, ...)
+	    __attribute__((__format__(__printf__, 1, 2)));
+
+/*
+ * fake_sent():
+ * Take the oldest stanza sent: valid until the next call.  NULL: none.
+ * fake_sent_xml() is its text.
+ */
+const struct stanza *fake_sent(void);
+const char *fake_sent_xml(void);
+
+/*
+ * fake_describe(s):
+ * ${s} in one line, valid until the next call: for a result or a set its
+ * payload, for an error code, type, condition, the text in brackets and the
+ * child of our namespace.  "none" for NULL.
+ */
+const char *fake_describe(const struct stanza *);
+
+/* fake_spawn(w): take the SPAWN that was sent.  Return 1, or 0: none. */
+int	fake_spawn(struct fake_worker *);
+
+/* fake_killed(): take the next KILL that was sent: its id, or 0. */
+uint32_t fake_killed(void);
+
+/* fake_spawner_says(type, id, value): SPAWNED or EXITED with that value. */
+void	fake_spawner_says(enum msg_type, uint32_t, int);
+
+/* fake_event(w, m, len): an event of ${w}, next in sequence. */
+void	fake_event(struct fake_worker *, void *, size_t);
+
+/* fake_ready/gone/client/paired/ended: the common ones. */
+void	fake_ready(struct fake_worker *);
+void	fake_client(struct fake_worker *, uint32_t, const char *, uint16_t);
+void	fake_leg(struct fake_worker *, enum msg_type, uint32_t, uint32_t);
+void	fake_ended(struct fake_worker *, uint32_t, enum cause, uint64_t,
+	    uint64_t);
+
+/*
+ * fake_exit(w, status):
+ * The end of ${w}: channel and listeners close, EXITED with ${status}.
+ */
+void	fake_exit(struct fake_worker *, int);
+
+/* fake_command(w, in): take the next message to ${w}; 0: none. */
+int	fake_command(struct fake_worker *, struct msg_in *);
+
+/*
+ * fake_register(w, jid, payload):
+ * ${jid} registers, the worker starts, the result is there.  Return it
+ * described.
+ */
+const char *fake_register(struct fake_worker *, const char *, const char *);
+
+/* fake_logged(text): how many log lines so far contain ${text}. */
+int	fake_logged(const char *);
+
+/* fake_fds(): how many descriptors are open. */
+int	fake_fds(void);
+
+#endif
