@@ -293,13 +293,13 @@ conf_fixed_change(const struct conf *old, const struct conf *new)
 		return ("secret file");
 	if (!range_same(&old->ports, &new->ports))
 		return ("ports");
+	if (old->owner_leg != new->owner_leg)
+		return ("owner leg");
 	if (old->owner_leg == LEG_RENDEZVOUS &&
 	    !range_same(&old->rendezvous, &new->rendezvous))
 		return ("rendezvous ports");
 	if (!listen_same(&old->listen4, &new->listen4) ||
 	    !listen_same(&old->listen6, &new->listen6))
 		return ("listen");
-	if (old->owner_leg != new->owner_leg)
-		return ("owner leg");
 	return (NULL);
 }

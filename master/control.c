@@ -22,7 +22,6 @@
 
 #define FILES_RESERVE	64	/* for the link, listeners being made, ... */
 #define FILES_PER_PORT	3	/* channel, and two listeners at the start */
-#define RDV_REST_MS	10000	/* before a rendezvous port is used again */
 #define STOP_EXTRA_MS	1000	/* for workers to report their end */
 
 struct ctl		 ctl;
@@ -272,9 +271,13 @@ make_pools(void)
 	size_t			 files = priv_files();
 
 	ctl.ports = pool_new(c->ports.lo, c->ports.hi, POOL_REST_MS);
+	/*
+	 * No rest for rendezvous ports: a small range would run dry.  The
+	 * one unused longest comes next, and tokens guard against the rest.
+	 */
 	if (c->owner_leg == LEG_RENDEZVOUS)
 		ctl.rendezvous = pool_new(c->rendezvous.lo, c->rendezvous.hi,
-		    RDV_REST_MS);
+		    0);
 	if (ctl.ports == NULL ||
 	    (c->owner_leg == LEG_RENDEZVOUS && ctl.rendezvous == NULL))
 		fatal("port pools");

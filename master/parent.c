@@ -35,7 +35,9 @@ on_signal(int sig)
 		got_child = 1;
 	else
 		got_term = 1;
-	(void)write(signal_pipe[1], "", 1);
+	/* A pipe that is full has a wake-up in it already. */
+	if (write(signal_pipe[1], "", 1) == -1)
+		errno = saved;
 	errno = saved;
 }
 
@@ -64,7 +66,8 @@ report_start(char status)
 {
 	if (parent.report_fd == -1)
 		return;
-	(void)write(parent.report_fd, &status, 1);
+	if (write(parent.report_fd, &status, 1) == -1)
+		log_warn_errno("the starter has gone");
 	(void)close(parent.report_fd);
 	parent.report_fd = -1;
 }
@@ -510,7 +513,11 @@ parent_main(const struct parent_options *opt)
 	proc_users();
 	if (!opt->foreground)
 		daemonise();
-	setproctitle("parent");
+	/*
+	 * As long as the name we were called by: libbsd puts a dot behind a
+	 * title that is shorter, and ps(1) shows it.
+	 */
+	setproctitle("parent%*s", (int)opt->name_len, "");
 	setup_signals();
 	sandbox_subreaper();
 	(void)priv_files();

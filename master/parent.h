@@ -16,6 +16,7 @@
 
 struct parent_options {
 	const char	*self;		/* this program, to be executed again */
+	size_t		 name_len;	/* of argv[0] */
 	const char	*config;	/* passd.conf */
 	const char	*user;		/* of control, when root */
 	const char	*worker_user;	/* of spawner and workers, when root */

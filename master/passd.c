@@ -156,6 +156,7 @@ main(int argc, char **argv, char **envp)
 	if (check_only)
 		return (check(opt.config, opt.debug));
 	opt.self = own_path(argv[0]);
+	opt.name_len = strlen(argv[0]);
 	opt.config = absolute(opt.config);
 	opt.worker = absolute(opt.worker);
 	return (parent_main(&opt));

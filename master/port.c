@@ -328,10 +328,10 @@ ready(struct port *p)
 		return;			/* given up meanwhile */
 	p->state = PORT_OPEN;
 	set_timer(&p->timer, p->expires - mono_ms());
-	log_info("registered port=%u jid=%s expire=%lld oneshot=%s pid=%d",
+	log_info("registered port=%u jid=%s expire=%lld oneshot=%s",
 	    (unsigned int)p->number, owner(p),
 	    (long long)(p->expires - p->registered) / 1000,
-	    p->oneshot ? "yes" : "no", (int)p->pid);
+	    p->oneshot ? "yes" : "no");
 	answer_registration(p, p->request);
 	iq_free(p->request);
 	p->request = NULL;
@@ -557,8 +557,11 @@ port_spawned(const struct msg_spawned *m)
 	if (p == NULL)
 		return;
 	p->pid = m->pid > 0 ? m->pid : 0;
-	if (m->error == 0)
+	if (m->error == 0) {
+		log_debug("worker started port=%u pid=%d",
+		    (unsigned int)p->number, (int)p->pid);
 		return;
+	}
 	log_error("worker port=%u not started: %s", (unsigned int)p->number,
 	    strerror(m->error));
 	p->said_gone = 1;		/* there is no death to tell of */
