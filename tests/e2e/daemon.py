@@ -76,7 +76,7 @@ def title(pid):
         raw = Path("/proc/%d/cmdline" % pid).read_bytes()
     except (FileNotFoundError, ProcessLookupError):
         return ""
-    return raw.rstrip(b"\0").replace(b"\0", b" ").decode()
+    return raw.rstrip(b"\0 ").replace(b"\0", b" ").decode()
 
 
 def status(pid, key):
