@@ -486,15 +486,22 @@ fake_ended(struct fake_worker *w, uint32_t session, enum cause cause,
 }
 
 void
-fake_exit(struct fake_worker *w, int status)
+fake_close(struct fake_worker *w)
 {
 	size_t	 i;
 
 	for (i = 0; i < w->nlisteners; i++)
 		close(w->listener[i]);
 	w->nlisteners = 0;
-	close(w->chan);
+	if (w->chan != -1)
+		close(w->chan);
 	w->chan = -1;
+}
+
+void
+fake_exit(struct fake_worker *w, int status)
+{
+	fake_close(w);
 	fake_spawner_says(MSG_EXITED, w->id, status);
 }
 

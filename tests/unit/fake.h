@@ -103,6 +103,9 @@ void	fake_ended(struct fake_worker *, uint32_t, enum cause, uint64_t,
  */
 void	fake_exit(struct fake_worker *, int);
 
+/* fake_close(w): close what it holds, and say nothing. */
+void	fake_close(struct fake_worker *);
+
 /* fake_command(w, in): take the next message to ${w}; 0: none. */
 int	fake_command(struct fake_worker *, struct msg_in *);
 
