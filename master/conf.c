@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "conf.h"
 #include "conf_source.h"
@@ -280,6 +281,19 @@ listen_same(const struct conf_listen *a, const struct conf_listen *b)
 		return (a->set == b->set);
 	return (addr_same_ip(&a->bind, &b->bind) &&
 	    addr_same_ip(&a->advertise, &b->advertise));
+}
+
+int
+conf_link_exposed(const struct conf *c)
+{
+	switch (c->server) {
+	case SERVER_ADDR:
+		return (!addr_is_loopback(&c->server_addr));
+	case SERVER_HOST:
+		return (strcasecmp(c->server_host, "localhost") != 0);
+	default:
+		return (0);
+	}
 }
 
 const char *

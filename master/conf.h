@@ -167,6 +167,14 @@ int	 conf_allowed(const struct conf *, const struct jid *,
 	    enum acl_kind *);
 
 /*
+ * conf_link_exposed(c):
+ * Return 1 if the component stream, which nothing encrypts, leaves this
+ * machine as far as ${c} tells: the server is neither a UNIX socket nor a
+ * loopback address nor "localhost".
+ */
+int	 conf_link_exposed(const struct conf *);
+
+/*
  * conf_fixed_change(old, new):
  * Return NULL if a running passd can swap ${old} for ${new}, or the name
  * of the first statement that needs a new start (component, server, secret

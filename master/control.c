@@ -322,6 +322,9 @@ maybe_run(void)
 	if (TAILQ_EMPTY(&ctl.conf->acls))
 		log_warn("no allow in the configuration: nobody may "
 		    "register a port");
+	if (conf_link_exposed(ctl.conf))
+		log_warn("the stream to the server is not encrypted, and "
+		    "leaves this machine");
 	start_link();
 	msg_init(&m, sizeof(m), MSG_READY, 0);
 	send_parent(&m, sizeof(m));

@@ -48,6 +48,9 @@ check(const char *path, int print)
 		return (1);
 	if (print)
 		conf_print(c, stdout);
+	if (conf_link_exposed(c))
+		(void)fprintf(stderr, "%s: warning: the stream to the server "
+		    "is not encrypted, and leaves this machine\n", path);
 	conf_free(c);
 	(void)fprintf(stderr, "configuration OK\n");
 	return (fflush(stdout) == 0 ? 0 : 1);
