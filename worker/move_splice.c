@@ -66,11 +66,10 @@ pipe_open(struct shuttle_way *way, int64_t now)
 	return (1);
 }
 
+/* Called with none borrowed: only a way with bytes in its pipe keeps it. */
 static int
 pipe_take(struct shuttle_way *way, int64_t now)
 {
-	if (way->pipe[0] != -1)
-		return (1);
 	if (npool == 0)
 		return (pipe_open(way, now));
 	npool--;

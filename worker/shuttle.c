@@ -272,6 +272,22 @@ hung_up(struct shuttle *s, int side, short revents, int64_t now)
 	return (side_failed(s, side, error, now));
 }
 
+/*
+ * Both FINs are passed on.  A side that was reset all the same has not got
+ * what was on its way: that is not a plain end.
+ */
+static int
+both_ended(struct shuttle *s, int64_t now)
+{
+	int		 error, i;
+
+	for (i = 0; i < 2; i++)
+		if (s->hung[i] && (error = tcp_error(s->sock[i])) != 0 &&
+		    !side_failed(s, i, error, now))
+			return (0);
+	return (s->late != CAUSE_NONE ? 1 : finish(s, CAUSE_EOF, 0));
+}
+
 int
 shuttle_turn(struct shuttle *s, short revents_peer, short revents_owner,
     int64_t now)
@@ -298,8 +314,9 @@ shuttle_turn(struct shuttle *s, short revents_peer, short revents_owner,
 		if ((revents[i] & gone) &&
 		    !hung_up(s, i, revents[i], now))
 			return (0);
-	if (s->way[0].fin && s->way[1].fin && s->late == CAUSE_NONE)
-		return (finish(s, CAUSE_EOF, 0));
+	if (s->way[0].fin && s->way[1].fin && s->late == CAUSE_NONE &&
+	    !both_ended(s, now))
+		return (0);
 	return (settle(s));
 }
 

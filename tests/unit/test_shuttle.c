@@ -761,6 +761,12 @@ fin_then_reset(int side, uint64_t n, int size)
 	r.end[side] = -1;
 	cr_assert_gt(rig_send(&r, !side, 100), 0);
 	rig_rest(&r, 30);
+	/* Written is not delivered: see it through to the last ACK. */
+	while (r.alive && !r.s.way[side].fin) {
+		(void)rig_read(&r, !side, 2 * KIB);
+		rig_step(&r, 5);
+	}
+	rig_rest(&r, 100);
 	rig_finish_reading(&r, !side);
 	cr_expect_eq(r.got[!side], r.sent[side], "%llu of %llu bytes",
 	    (unsigned long long)r.got[!side],
@@ -807,6 +813,41 @@ Test(shuttle, fin_then_reset_with_a_busy_writer)
 	rig_close(&r, CAUSE_PEER_RESET);
 }
 
+/* The same, and then the other side ends in its own way. */
+static void
+fin_then_reset_then(int side, int fin)
+{
+	struct rig	 r;
+	uint64_t	 n;
+
+	rig_open_sized(&r, 16 * KIB);
+	(void)rig_stuff(&r, side);
+	n = r.sent[side];
+	rig_fin_arrives(&r, side);
+	close(r.end[side]);
+	r.end[side] = -1;
+	cr_assert_gt(rig_send(&r, !side, 100), 0);
+	rig_rest(&r, 30);
+	cr_expect(r.alive);
+	if (fin) {
+		rig_fin(&r, !side);
+		expect_quiet(&r);
+		rig_finish_reading(&r, !side);
+		cr_expect_eq(r.got[!side], n);
+		cr_expect(r.eof[!side]);
+	} else
+		rig_rst(&r, !side);
+	rig_close(&r, reset_cause(side));
+}
+
+Test(shuttle, fin_then_reset_then_the_other_end)
+{
+	fin_then_reset_then(SHUTTLE_PEER, 1);
+	fin_then_reset_then(SHUTTLE_OWNER, 1);
+	fin_then_reset_then(SHUTTLE_PEER, 0);
+	fin_then_reset_then(SHUTTLE_OWNER, 0);
+}
+
 /*
  * Our FIN has gone to a side that then sends its own FIN and a RST, all
  * while its bytes are stuck behind a slow reader: the kernel's error does
@@ -846,6 +887,43 @@ Test(shuttle, reset_of_a_source_after_our_fin)
 	fin_fin_reset(SHUTTLE_OWNER, 0);
 	fin_fin_reset(SHUTTLE_PEER, 1);
 	fin_fin_reset(SHUTTLE_OWNER, 1);
+}
+
+/*
+ * As above, and the RST finds our FIN still waiting behind bytes that this
+ * side does not read: its own FIN came before, so its bytes are due.
+ */
+static void
+fin_reset_in_closing(int side)
+{
+	struct rig	 r;
+	uint64_t	 n;
+
+	rig_open_sized(&r, 16 * KIB);
+	/* Fits into the buffers on the way, not into the last of them. */
+	while (r.s.way[!side].bytes < 40 * KIB) {
+		(void)rig_send(&r, !side, 4 * KIB);
+		rig_step(&r, 5);
+	}
+	rig_fin(&r, !side);
+	rig_rest(&r, 100);
+	cr_assert(r.s.way[!side].fin);
+	(void)rig_stuff(&r, side);
+	n = r.sent[side];
+	rig_fin_arrives(&r, side);
+	cr_assert_lt(r.got[!side], n);
+	rig_rst(&r, side);
+	expect_quiet(&r);
+	rig_finish_reading(&r, !side);
+	cr_expect_eq(r.got[!side], n);
+	cr_expect(r.eof[!side], "%s", strerror(r.error[!side]));
+	rig_close(&r, reset_cause(side));
+}
+
+Test(shuttle, reset_of_a_source_with_our_fin_under_way)
+{
+	fin_reset_in_closing(SHUTTLE_PEER);
+	fin_reset_in_closing(SHUTTLE_OWNER);
 }
 
 /* Both sides are gone at the same time. */
