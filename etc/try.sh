@@ -142,7 +142,7 @@ if [ "$(id -u)" -eq 0 ]; then
 	    "nobody, its workers as daemon"
 fi
 
-# Two ports and two ranges in which nobody listens, below the range from
+# Two ports and two ranges in which nobody listens, above the range from
 # which outgoing connections take theirs.
 ports=$($PYTHON - <<'PORTS'
 import random
@@ -158,7 +158,7 @@ def free(port):
     return True
 
 for _ in range(1000):
-    base = random.randrange(20000, 32000)
+    base = random.randrange(61000, 65400)
     if all(free(base + i) for i in range(42)):
         print(base, base + 1, base + 2, base + 21, base + 22, base + 41)
         break
