@@ -102,13 +102,27 @@ kill_worker(const struct port *p)
 	(void)chan_send(ctl.spawner, &m, sizeof(m), NULL, 0);
 }
 
+/*
+ * Kill the worker and do not wait for it: without a spawner nobody may be
+ * there to do it.  Its channel is closed from the event loop, since this may
+ * be called from within one of its messages.
+ */
+static void
+cut_off(struct port *p)
+{
+	kill_worker(p);
+	if (p->chan == NULL)
+		return;
+	p->kill_wanted = 1;
+	set_timer(&p->timer, 0);
+}
+
 void
 port_kill(struct port *p, const char *why)
 {
 	log_error("worker port=%u pid=%d violation: %s; killed",
 	    (unsigned int)p->number, (int)p->pid, why);
-	p->kill_wanted = 1;
-	kill_worker(p);
+	cut_off(p);
 }
 
 /* The addresses that clients are told: v4 first, then v6. */
@@ -231,7 +245,7 @@ give_up(struct port *p, enum iq_error error)
 	p->request = NULL;
 	registry_port_closed(p, PORT_CLOSING);
 	(void)evtimer_del(&p->timer);
-	kill_worker(p);
+	cut_off(p);
 }
 
 static void
@@ -292,6 +306,10 @@ on_timer(int fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	if (p->kill_wanted && p->chan != NULL) {
+		port_ended(NULL, p);
+		return;
+	}
 	switch (p->state) {
 	case PORT_STARTING:
 		log_error("worker port=%u did not start in time",
