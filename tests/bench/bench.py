@@ -85,9 +85,10 @@ class Bench:
         pids = relay.pids()
         process = self.start_load("bulk", pairs, self.args.warm,
                                   self.args.run, pids)
-        if relay.pipe or relay is self.passd:
+        if relay is not self.direct:
             time.sleep((self.args.warm - 100) / 1000)
-            self.pipes.setdefault(relay, set()).update(pipe_sizes(pids))
+            self.pipes.setdefault(relay, set()).update(pipe_sizes(
+                relay.workers() if relay is self.passd else pids))
         found = self.end_load(relay, process)
         gib = found["bytes"] / GIB
         if found["bytes"] == 0:
@@ -153,7 +154,7 @@ class Bench:
         user, count, window = self.passd.user, self.args.ports, 16
         sent, taken, ports = {}, [], []
         time.sleep(0.3)
-        kernel, others = kernel_memory(), set(self.passd.pids())
+        kernel, others = kernel_memory(), set(self.passd.workers())
         began = time.monotonic()
         while len(ports) < count:
             while len(sent) < window and len(sent) + len(ports) < count:
@@ -163,7 +164,7 @@ class Bench:
                 ports.append(user.granted(stanza))
         self.extra["regs"] = count / (time.monotonic() - began)
         time.sleep(0.3)
-        self.idle_ports(set(self.passd.pids()) - others)
+        self.idle_ports(set(self.passd.workers()) - others)
         self.extra["portkernel"] = (kernel_memory() - kernel) / count
         user.close_ports(ports)
         time.sleep(1)                   # until those workers have gone

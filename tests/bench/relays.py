@@ -52,8 +52,8 @@ def as_other_user():
             "--clear-groups"]
 
 
-def children_of(pid):
-    """${pid} and all processes below it."""
+def children():
+    """Process id to the ids of its children, of all processes."""
     below = {}
     for entry in pathlib.Path("/proc").glob("[0-9]*"):
         try:
@@ -62,7 +62,12 @@ def children_of(pid):
             continue
         below.setdefault(int(stat.rpartition(")")[2].split()[1]),
                          []).append(int(entry.name))
-    found, todo = [], [pid]
+    return below
+
+
+def tree_of(pid):
+    """${pid} and all processes below it."""
+    below, found, todo = children(), [], [pid]
     while todo:
         here = todo.pop()
         found.append(here)
@@ -144,7 +149,7 @@ class Process(Direct):
         return self.front.getsockname()
 
     def pids(self):
-        return children_of(self.process.pid)
+        return tree_of(self.process.pid)
 
     def stop(self):
         super().stop()
@@ -264,7 +269,13 @@ class Passd:
         return "\n".join(text.splitlines()[-15:])
 
     def pids(self):
-        return children_of(self.process.pid)
+        return tree_of(self.process.pid)
+
+    def workers(self):
+        """The spawner's children; no other process of passd has any."""
+        below = children()
+        return [pid for child in below.get(self.process.pid, [])
+                for pid in below.get(child, [])]
 
     def open(self, count, where=0, spread=False):
         """Sessions on port number ${where}; spread: one a port."""

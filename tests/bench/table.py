@@ -54,7 +54,7 @@ class Table:
         """The pipe size to compare with: what passd has been seen to use."""
         seen = self.b.pipes.get(self.b.passd, set())
         known = [s for s in (64 * KIB, 256 * KIB, KIB * KIB) if s in seen]
-        return max(known, default=256 * KIB)
+        return max(known, default=KIB * KIB)
 
     def same(self, name):
         """The ${name} that has a pipe of passd's size."""
@@ -104,6 +104,9 @@ class Table:
         else:
             print("all relays ran as this user and share the kernel's limit "
                   "of pipe memory a user")
+        if b.passd and not b.pipes.get(b.passd):
+            print("passd's pipes could not be looked at (root can): compared "
+                  "with those of %s" % size_name(self.size))
         for relay, seen in b.pipes.items():
             if seen and (relay is b.passd or seen != {relay.pipe}):
                 print("pipe sizes seen in %s%s: %s" % (
