@@ -213,9 +213,10 @@ class FakeServer:
         return self.user("%s@%s/%s" % (name, servers.DOMAIN, resource))
 
     def stop_listening(self):
-        # A blocked accept() keeps the socket alive; shutdown wakes it.
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
+        if self.listener.fileno() != -1:
+            # A blocked accept() keeps the socket alive; shutdown wakes it.
+            self.listener.shutdown(socket.SHUT_RDWR)
+            self.listener.close()
 
     def close(self):
         self.stop_listening()

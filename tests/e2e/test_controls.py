@@ -192,8 +192,7 @@ def test_expire_during_session(service, alice):
     alice.notice(EXPIRED, port)
     assert tcp.wait_refused(peer_of(service, port))
     tcp.joined(peer, leg, b"still here")
-    peer.close()
-    assert tcp.ending(leg)
+    tcp.hang_up(peer, leg)
     alice.silent()
 
 
@@ -217,8 +216,7 @@ def test_oneshot(service, alice):
     assert tcp.wait_refused(peer_of(service, port))
     tcp.joined(peer, leg, b"and the relay lives")
     assert alice.ports() == set()
-    peer.close()
-    assert tcp.ending(leg)
+    tcp.hang_up(peer, leg)
     alice.silent()
     service.wait_log(r"closed port=%d .*cause=oneshot" % port)
 
@@ -326,8 +324,7 @@ def test_change_moves_the_port(service, alice):
     port = alice.register(expire=600)
     assert phone.modify(port, "").ok
     peer, leg = pair(phone, port)
-    peer.close()
-    assert tcp.ending(leg)
+    tcp.hang_up(peer, leg)
     assert phone.modify(port, "<expire>1</expire>").ok
     phone.notice(EXPIRED, port, 3)
     alice.silent()
