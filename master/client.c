@@ -11,6 +11,9 @@
 
 #define BACKLOG		8	/* of a rendezvous port */
 
+/* No worker has room for more, whatever its limits were. */
+#define CLIENTS_MAX	(CONF_SESSIONS_MAX + CONF_PENDING_MAX)
+
 /* An address and port as "192.0.2.1:80" or "[2001:db8::1]:80". */
 #define PEER_STRLEN	(ADDR_STRLEN + 9)
 
@@ -258,14 +261,34 @@ ask_owner(struct client *c)
 		drop(c, CAUSE_LINK_DOWN);
 }
 
+/* How many clients ${p} has, and how many of them have no relay yet. */
+static uint32_t
+count(const struct port *p, uint32_t *undecided)
+{
+	const struct client	*c;
+	uint32_t		 n = 0;
+
+	*undecided = 0;
+	TAILQ_FOREACH(c, &p->clients, entry) {
+		n++;
+		*undecided += c->state != CLIENT_RELAY;
+	}
+	return (n);
+}
+
 static void
 on_client(struct port *p, const struct msg_client *m)
 {
 	struct client	*c;
+	uint32_t	 undecided;
 
 	if (registry_client(p, m->session) != NULL ||
-	    m->addr.family == ADDR_NONE) {
+	    (m->addr.family != ADDR_V4 && m->addr.family != ADDR_V6)) {
 		port_kill(p, "CLIENT twice, or without address");
+		return;
+	}
+	if (count(p, &undecided) >= CLIENTS_MAX) {
+		port_kill(p, "too many clients");
 		return;
 	}
 	if ((c = registry_client_new(p, m->session)) == NULL) {
@@ -277,7 +300,9 @@ on_client(struct port *p, const struct msg_client *m)
 		return;			/* CLOSE is on its way */
 	if (!xmpp_is_up())
 		drop(c, CAUSE_LINK_DOWN);
-	else if (p->user->nsessions >= p->quota.sessions_all)
+	/* The worker keeps to pending, but is not trusted with it. */
+	else if (p->user->nsessions >= p->quota.sessions_all ||
+	    undecided >= p->quota.pending)
 		drop(c, CAUSE_BUSY);
 	else if (open_rendezvous(c) == -1)
 		drop(c, CAUSE_ERROR);
