@@ -140,9 +140,10 @@ conf_wrong(const char *text, void *arg)
 void
 fake_conf(const char *more)
 {
-	char	 text[4096];
-	pid_t	 pid = getpid();
-	FILE	*f;
+	char		 text[4096];
+	struct conf	*c;
+	pid_t		 pid = getpid();
+	FILE		*f;
 
 	(void)snprintf(text, sizeof(text), "component \"" FAKE_US "\"\n"
 	    "server 127.0.0.1 port 5347\nsecret file \"/nonexistent\"\n"
@@ -152,10 +153,11 @@ fake_conf(const char *more)
 	    77 + (int)(pid >> 16 & 63), (int)(pid >> 8 & 255),
 	    (int)(pid & 255) % 254 + 1, more == NULL ? "" : more);
 	cr_assert_not_null(f = fmemopen(text, strlen(text), "r"));
-	conf_free(ctl.conf);
-	ctl.conf = conf_parse(f, "test", conf_wrong, NULL);
+	c = conf_parse(f, "test", conf_wrong, NULL);
 	fclose(f);
-	cr_assert_not_null(ctl.conf);
+	cr_assert_not_null(c);
+	conf_free(ctl.conf);
+	ctl.conf = c;
 }
 
 void
@@ -175,7 +177,7 @@ fake_start(const char *more)
 	    POOL_REST_MS);
 	if (ctl.conf->owner_leg == LEG_RENDEZVOUS)
 		ctl.rendezvous = pool_new(ctl.conf->rendezvous.lo,
-		    ctl.conf->rendezvous.hi, 10000);
+		    ctl.conf->rendezvous.hi, 0);
 	ctl.ports_max = 1000;
 	cr_assert_eq(msg_pair(fds), 0);
 	spawner_fd = fds[1];
@@ -191,9 +193,18 @@ void
 fake_stop(void)
 {
 	struct port	*p;
+	int		 i;
 
 	while ((p = registry_first()) != NULL)
 		registry_port_free(p);
+	/* Notices are given up in the end. */
+	for (i = 0; i <= ASK_TRIES && ask_notices() > 0; i++) {
+		fake_up = 1;
+		fake_full = 0;
+		ask_link_up();
+		fake_sleep(ASK_NOTICE_MS + 100);
+	}
+	cr_expect_eq(ask_notices(), 0);
 	chan_free(ctl.spawner);
 	if (spawner_fd != -1)
 		close(spawner_fd);
