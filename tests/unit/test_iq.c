@@ -420,6 +420,7 @@ expand(const char *text, const uint16_t numbers[4], char *buf, size_t size)
 			text++;
 		}
 	}
+	fputc('\0', f);
 	cr_assert_eq(fclose(f), 0);
 	return (buf);
 }
