@@ -28,6 +28,7 @@ static size_t		 queue_head, queue_count;
 static uint64_t		 last_seq;
 static struct msg_refused refused;
 static int64_t		 refused_last;
+static int		 blocked;	/* control does not read */
 
 static size_t
 queue_free(void)
@@ -147,8 +148,10 @@ any_refused(void)
 int64_t
 report_deadline(void)
 {
-	return (any_refused() && worker.channel != -1 ?
-	    refused_last + REFUSED_MS : INT64_MAX);
+	/* Then poll(2) tells when: a deadline that has passed would spin. */
+	if (blocked || worker.channel == -1 || !any_refused())
+		return (INT64_MAX);
+	return (refused_last + REFUSED_MS);
 }
 
 /* The summary is not queued: it goes out when there is room for it. */
@@ -175,6 +178,7 @@ report_flush(int64_t now)
 {
 	struct event	*e;
 
+	blocked = 0;
 	if (worker.channel == -1) {
 		queue_count = 0;
 		return (-1);
@@ -190,8 +194,10 @@ report_flush(int64_t now)
 		goto failed;
 	return (1);
  failed:
-	if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS)
+	if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS) {
+		blocked = 1;
 		return (0);
+	}
 	queue_count = 0;
 	return (-1);
 }
