@@ -72,7 +72,6 @@ def workdir():
     """A directory that every user may enter; kept when KEEP is set."""
     path = Path(tempfile.mkdtemp(prefix="passd-e2e-"))
     path.chmod(0o755)
-    os.environ.setdefault("ASAN_OPTIONS", "detect_leaks=1")
     yield path
     if "KEEP" in os.environ:
         print("kept", path)
@@ -196,8 +195,14 @@ def launch(slot, workdir):
         return new
 
     yield launch
+    failures = []
     for one in reversed(started):
-        one.stop()
+        try:
+            one.stop()
+        except AssertionError as failure:
+            failures.append(failure)
+    if failures:
+        raise failures[0]
 
 
 @pytest.fixture

@@ -8,6 +8,8 @@ import socket
 import subprocess
 import time
 
+# In front of a command: it ends when the tests are killed.
+TETHER = ["setpriv", "--pdeathsig", "TERM"]
 DOMAIN = "example.test"
 # The long-lived passd of the tests is pass; those started by one test pass2.
 COMPONENTS = ("pass." + DOMAIN, "pass2." + DOMAIN)
@@ -87,7 +89,7 @@ class Server:
     def spawn(self, argv, env=None):
         with open(self.dir / "output", "ab") as output:
             self.process = subprocess.Popen(
-                argv, cwd=self.dir, env=env, stdin=subprocess.DEVNULL,
+                TETHER + argv, cwd=self.dir, env=env, stdin=subprocess.DEVNULL,
                 stdout=output, stderr=subprocess.STDOUT,
                 start_new_session=True)
         wait_port(self.component, self.process)

@@ -335,7 +335,8 @@ def test_malformed_stanzas(linked, fake, stanza, answered):
     "alice@example.test/" + "r" * 1023,
     "a" * 1023 + "@example.test/" + "\u00e9" * 511,
     "alice@example.test/\"'<>&",
-    "example.test", "example.test/x", "alice@example.test"])
+    "example.test", "example.test/x", "alice@example.test"],
+    ids=["resource", "node", "quotes", "domain", "domain-resource", "bare"])
 def test_jids(fake, launch, jid):
     """Trap 18: as long and as odd as RFC 7622 lets them be."""
     passd = launch(fake, lambda name, resource: fake.user(jid))
@@ -350,7 +351,8 @@ def test_jids(fake, launch, jid):
 
 @pytest.mark.parametrize("jid", [
     "a" * 1024 + "@example.test/x", "alice@example.test/" + "r" * 1024,
-    "al ice@example.test/x", "@example.test", "alice@", "alice@/x"])
+    "al ice@example.test/x", "@example.test", "alice@", "alice@/x"],
+    ids=["node", "resource", "space", "no-node", "no-domain", "empty"])
 def test_what_is_no_jid(linked, fake, jid):
     fake.user(jid).send("<iq type='set' id='q' to='%s'>%s</iq>" % (
         fakeserver.COMPONENT, QUERY % ""))
