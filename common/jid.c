@@ -59,6 +59,26 @@ utf8_valid(const char *text)
 }
 
 /*
+ * Would preparing ${p} once more change nothing?  The normalisation of
+ * Unicode 3.2 does not always come to rest at once (Unicode's Public Review
+ * Issue 29), and two texts that meet only later must not be two users now.
+ */
+static int
+is_stable(const struct part *p, const Stringprep_profile *profile)
+{
+	char	 again[JID_PART_MAX + 1];
+	size_t	 i;
+
+	for (i = 0; i < p->len && (unsigned char)p->text[i] < 0x80; i++)
+		;
+	if (i == p->len)
+		return (1);
+	memcpy(again, p->text, p->len + 1);
+	return (stringprep(again, sizeof(again), 0, profile) ==
+	    STRINGPREP_OK && strcmp(again, p->text) == 0);
+}
+
+/*
  * Prepare ${len} bytes at ${text} with ${profile} into ${p}.  Code points
  * that Unicode 3.2 does not know pass, as they do in the servers: they are
  * "queries" in the sense of RFC 3454 section 7, and phones put emoji into
@@ -75,7 +95,7 @@ prepare(struct part *p, const char *text, size_t len,
 	if (stringprep(p->text, sizeof(p->text), 0, profile) != STRINGPREP_OK)
 		return (-1);
 	p->len = strlen(p->text);
-	return (p->len == 0 ? -1 : 0);
+	return (p->len == 0 || !is_stable(p, profile) ? -1 : 0);
 }
 
 /*

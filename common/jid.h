@@ -28,7 +28,8 @@ struct jid {
  * jid_parse(text):
  * Split and prepare ${text}.  Return a new JID that the caller frees with
  * jid_free(), or NULL with errno EINVAL if ${text} is not a JID (empty or
- * over-long part, not UTF-8, a character the profile prohibits) or ENOMEM.
+ * over-long part, not UTF-8, a character the profile prohibits, a part that
+ * would change if it were prepared again) or ENOMEM.
  */
 struct jid *jid_parse(const char *);
 
