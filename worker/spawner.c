@@ -44,7 +44,9 @@ on_sigchld(int sig)
 	int	 saved = errno;
 
 	(void)sig;
-	(void)write(signal_pipe[1], "", 1);
+	/* A pipe that is full has a wake-up in it already. */
+	if (write(signal_pipe[1], "", 1) == -1)
+		errno = saved;
 	errno = saved;
 }
 
