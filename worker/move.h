@@ -22,7 +22,7 @@ enum move {
 	MOVE_MORE,		/* something moved, try again */
 	MOVE_WAIT_IN,		/* the source has nothing more for now */
 	MOVE_WAIT_OUT,		/* the sink is full */
-	MOVE_EOF,		/* the source's FIN, and no byte before it left */
+	MOVE_EOF,		/* the source's FIN, all before it moved */
 	MOVE_IN_FAILED,		/* way->error says how */
 	MOVE_OUT_FAILED
 };
