@@ -67,6 +67,15 @@ def pytest_configure(config):
     daemon.adopt_orphans()
 
 
+def pytest_collection_modifyitems(items):
+    """With pytest-xdist (-n 3 --dist loadgroup) each server, the fake one
+    among them, has a process of its own."""
+    for item in items:
+        server = getattr(item, "callspec", None)
+        group = server.params.get("server", "fake") if server else "fake"
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(scope="session")
 def workdir():
     """A directory that every user may enter; kept when KEEP is set."""

@@ -153,6 +153,7 @@ class Passd:
         self.clients = []
         self.crashes_expected = False
         self.chroot = None
+        self.wrap = []          # a command in front, such as prlimit
 
     # Configuration.
 
@@ -202,8 +203,8 @@ class Passd:
         self.write()
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
-                servers.TETHER + self.argv("-d"), stdin=subprocess.DEVNULL, stdout=log,
-                stderr=log, cwd=self.dir)
+                servers.TETHER + self.wrap + self.argv("-d"),
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.dir)
         Passd.running.add(self.process.pid)
         self.wait_log(r"\bready .*ports=")
         if up:
@@ -306,6 +307,11 @@ class Passd:
     def logged(self, pattern, since=0):
         """How often does a pattern occur in the log?"""
         return len(re.findall(pattern, self.text()[since:], re.MULTILINE))
+
+    def events(self, name):
+        """The (port, session) of each line of an event, in order."""
+        return re.findall(r" %s port=(\d+) .*?session=(\d+)" % name,
+                          self.text())
 
     # Its users.
 

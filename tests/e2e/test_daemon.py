@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -79,6 +80,14 @@ def test_printed_configuration_is_read_again(idle):
     assert again.returncode == 0 and again.stdout == printed.stdout
     for word in ("answer 2s", "rendezvous ports", "advertise 198.51.100.7"):
         assert word in printed.stdout
+
+
+def test_example_configuration(idle):
+    """etc/passd.conf as it is delivered."""
+    example = Path(__file__).parents[2] / "etc" / "passd.conf"
+    run = subprocess.run([idle.program, "-n", "-f", str(example)],
+                         capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
 
 
 def test_all_errors_at_once(idle):
@@ -194,10 +203,9 @@ def test_worker_leaves_with_its_port(start):
     assert daemon.alive(worker)     # the relay lives
     tcp.hang_up(peer, leg)
     end = time.monotonic() + 3
-    while daemon.alive(worker):
-        assert time.monotonic() < end
+    while daemon.state(worker) != "X":      # neither alive nor unreaped
+        assert time.monotonic() < end, daemon.state(worker)
         time.sleep(0.02)
-    assert daemon.state(worker) == "X", "not reaped"
 
 
 @needs_root
@@ -266,6 +274,51 @@ def test_descriptors_do_not_leak(start):
     for _ in range(20):
         one()
     assert count() == before
+
+
+def test_background(idle, fake):
+    """Without -d it leaves the terminal and goes on."""
+    before = set(daemon.children(os.getpid()))
+    assert idle.run().returncode == 0
+    assert fake.up.wait(5)
+    new = [pid for pid in daemon.children(os.getpid())
+           if pid not in before and daemon.title(pid) == "passd: parent"]
+    assert len(new) == 1
+    family = [new[0]] + daemon.descendants(new[0])
+    assert len(family) == 3
+    assert os.getsid(new[0]) != os.getsid(0)
+    os.kill(new[0], signal.SIGTERM)
+    end = time.monotonic() + 5
+    while any(daemon.alive(pid) for pid in family):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    daemon.reap()
+
+
+def test_few_descriptors(start):
+    """More ports than descriptors: 502, and those who are in stay."""
+    passd = start(start=False, count=90, quota={
+        "ports": "60", "sessions": "1 per port, 60 in all"})
+    passd.wrap = ["prlimit", "--nofile=100:100"]
+    passd.start()
+    passd.wait_log(r"descriptors=100 ")
+    alice = passd.client("alice")
+    ports = []
+    while (reply := alice.query()).ok:
+        ports.append(reply.entities("server")[0][1])
+    assert reply.error.same(502, "wait", "service-unavailable")
+    assert len(ports) >= 8
+    pairs = [relay(alice, port) for port in ports]
+    for peer, leg in pairs:
+        tcp.joined(peer, leg)
+    assert alice.query().error.code == 502
+    assert alice.close_port(ports[0]).ok
+    tcp.hang_up(*pairs[0])
+    passd.wait_log(r"ended port=%d " % ports[0])
+    end = time.monotonic() + 3
+    while not alice.query().ok:
+        assert time.monotonic() < end
+        time.sleep(0.1)
 
 
 # Deaths.

@@ -255,6 +255,19 @@ def test_peer_that_only_sends(alice):
     assert tcp.read_all(peer) == b"thanks"
 
 
+def test_peer_that_left_its_bytes(alice):
+    """Closed for good before the answer, but nothing is lost."""
+    port = alice.register()
+    peer, request, rendezvous = knock(alice, port)
+    blob = os.urandom(100000)
+    peer.sendall(blob)
+    peer.close()
+    time.sleep(0.1)
+    request.accept()
+    leg = tcp.connect(rendezvous)
+    assert tcp.read_all(leg) == blob
+
+
 # Who is the owner's leg?
 
 def test_pinned_by_client(alice):
@@ -635,6 +648,57 @@ def test_owner_gone(start):
     assert tcp.wait_refused(at(ports[0]))
     home.silent()
     again(home, stays)
+
+
+def presence(client, kind=""):
+    client.user.send("<presence to='%s'%s/>" % (client.service, kind))
+
+
+def test_presence_tells_that_the_owner_left(start):
+    """Row 7b: after directed presence the service hears of his leaving;
+    established relays stay."""
+    passd = start()
+    tablet = passd.client("alice", "tablet")
+    port = tablet.register()
+    presence(tablet)
+    peer, request, rendezvous = knock(tablet, port)
+    request.accept()
+    leg = tcp.connect(rendezvous)
+    tcp.joined(peer, leg)
+    tablet.user.close()
+    passd.wait_log(r"closed port=%d .*cause=owner-gone" % port, 4)
+    assert tcp.wait_refused(at(port))
+    tcp.joined(peer, leg)
+    tablet.user.again()
+    tablet.silent()
+
+
+def test_unavailable_while_asked(start):
+    """Trap 12."""
+    passd = start()
+    tablet = passd.client("alice", "tablet")
+    port = tablet.register()
+    presence(tablet)
+    peer, request, rendezvous = knock(tablet, port)
+    presence(tablet, " type='unavailable'")
+    assert tcp.ending(peer, 4)
+    passd.wait_log(r"closed port=%d .*cause=owner-gone" % port, 4)
+    assert tcp.wait_refused(at(port)) and tcp.wait_refused(rendezvous)
+
+
+def test_same_resource_replaced(start):
+    """Trap 12: a new session of the same full JID keeps the ports."""
+    passd = start(timeout={"owner-gone": "2s"})
+    tablet = passd.client("alice", "tablet")
+    port = tablet.register()
+    presence(tablet)
+    old = tablet.user.xmpp
+    tablet.user.connect()
+    presence(tablet)
+    assert tablet.ports() == {port}
+    time.sleep(2.5)
+    again(tablet, port)
+    assert old is not tablet.user.xmpp
 
 
 def test_owner_back_within_the_grace(start):

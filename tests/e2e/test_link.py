@@ -2,6 +2,7 @@
 """The component link against a server that misbehaves (XEP-0114, PROTOCOL
 section 3, traps 13, 17 and 18)."""
 
+import hashlib
 import queue
 import time
 from pathlib import Path
@@ -505,12 +506,6 @@ def test_answer_across_a_reconnect(linked, fake):
     assert alice.ports() == {port}
 
 
-def test_silent_server_is_noticed(linked, fake):
-    """It is pinged through its own router, and not given up too early."""
-    fake.answer_pings = False
-    assert alive(fake)
-
-
 def test_down_twice(linked, fake):
     """Notifications of both outages arrive, each once."""
     alice = linked.client("alice")
@@ -527,6 +522,22 @@ def test_down_twice(linked, fake):
         assert notices.setdefault(notice.proxy[1], notice.id) == notice.id
         notice.accept()
     assert set(notices) == set(expiring)
+
+
+def test_secret_changed(fake, manual):
+    """A reload takes a new secret from the same file, for the next login."""
+    first = login(fake)
+    manual.wait_log(r"link up ")
+    mark = manual.mark()
+    manual.secret.write_text("another one\n")
+    manual.hup()
+    manual.wait_log(r"(?m)info reloaded", since=mark)
+    first.close()
+    second = fake.accept(10)
+    second.send(Stream.head())
+    handshake = second.next()
+    assert handshake.text == hashlib.sha1(b"abcanother one").hexdigest()
+    assert "another one" not in manual.text()
 
 
 # Where the server is.
