@@ -33,7 +33,7 @@ wanted=${*:-$all}
 # shellcheck disable=SC2086 # a list of words
 need_packages $LIB_BUILD_PACKAGES clang libcriterion-dev libstrophe-dev \
     prosody ejabberd haproxy mandoc procps \
-    python3 python3-pytest python3-slixmpp
+    python3 python3-pytest python3-pytest-xdist python3-slixmpp
 
 PYTHON=/usr/bin/python3
 [ -x $PYTHON ] || PYTHON=python3
@@ -129,7 +129,8 @@ check() {
 	run 300 "$1: make check" make -C "$tmp/$1" --no-print-directory check
 }
 
-# e2e NAME ARGUMENT...: the end-to-end tests with the programs of that build.
+# e2e NAME ARGUMENT...: the end-to-end tests with the programs of that build,
+# in three processes: one for each server, the one made for tests among them.
 e2e() {
 	name=$1
 	shift
@@ -137,7 +138,7 @@ e2e() {
 	    PASSD_WORKER="$tmp/$name/passd-worker" \
 	    STROPHE_PEER="$tmp/$name/tests/e2e/strophe_peer" \
 	    sh -c 'cd "$1" && shift && exec "$@"' sh "$tmp/src/tests/e2e" \
-	    $PYTHON -m pytest "$@"
+	    $PYTHON -m pytest -n 3 --dist loadgroup "$@"
 }
 
 lint() {
