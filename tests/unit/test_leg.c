@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "mono.h"
-#include "rig.h"
+#include "worker_rig.h"
 
 TestSuite(leg, .timeout = 60);
 

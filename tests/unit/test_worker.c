@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 #include "mono.h"
-#include "rig.h"
+#include "worker_rig.h"
 
 TestSuite(worker, .timeout = 60);
 

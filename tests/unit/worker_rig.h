@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-#ifndef TESTS_UNIT_RIG_H
-#define TESTS_UNIT_RIG_H
+#ifndef TESTS_UNIT_WORKER_RIG_H
+#define TESTS_UNIT_WORKER_RIG_H
 
 #include <sys/types.h>
 
