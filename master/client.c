@@ -163,6 +163,20 @@ has_condition(const struct stanza *error, const char *const *names)
 	return (0);
 }
 
+/*
+ * It is whoever was asked that is missing: the port may have moved to
+ * another resource meanwhile.
+ */
+static void
+asked_left(const struct stanza *s)
+{
+	struct jid	*asked = jid_parse(stanza_attr(s, "from"));
+
+	if (asked != NULL)
+		port_owner_left(asked);
+	jid_free(asked);
+}
+
 /* 7b and 18: did the owner say no, or did a server say it for him? */
 static void
 failed(struct client *c, const struct stanza *s)
@@ -184,7 +198,7 @@ failed(struct client *c, const struct stanza *s)
 		drop(c, CAUSE_BOUNCED);
 	else if (e != NULL && has_condition(e, gone)) {
 		drop(c, CAUSE_BOUNCED);
-		port_owner_missing(c->port);
+		asked_left(s);
 	} else
 		drop(c, CAUSE_DENIED);
 }

@@ -534,12 +534,6 @@ start_gone_timer(struct port *p)
 }
 
 void
-port_owner_missing(struct port *p)
-{
-	port_owner_left(p->owner);
-}
-
-void
 port_owner_left(const struct jid *jid)
 {
 	struct user	*u = registry_user(jid, 0);

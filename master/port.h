@@ -60,25 +60,19 @@ void	port_send(struct port *, const void *, size_t, const int *, size_t);
 void	port_kill(struct port *, const char *);
 
 /*
- * port_owner_missing(p):
- * A request to the owner of ${p} came back as if he were offline: close all
- * his ports after "timeout owner-gone", unless he is seen before.
+ * port_owner_left(jid):
+ * The full JID ${jid} seems to be offline (unavailable presence, or a
+ * request to him that came back): close each port of that very resource
+ * after "timeout owner-gone", unless he is seen before.
  */
-void	port_owner_missing(struct port *);
+void	port_owner_left(const struct jid *);
 
 /*
  * port_owner_seen(jid):
  * A stanza shows that the full JID ${jid} is there: calls off what
- * port_owner_missing() has begun for his ports.
+ * port_owner_left() has begun for his ports.
  */
 void	port_owner_seen(const struct jid *);
-
-/*
- * port_owner_left(jid):
- * Unavailable presence came from the full JID ${jid}: as
- * port_owner_missing() for each port of that very resource.
- */
-void	port_owner_left(const struct jid *);
 
 /* port_spawned(m), port_exited(m): the spawner's news of a worker. */
 void	port_spawned(const struct msg_spawned *);

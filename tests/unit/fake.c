@@ -161,10 +161,29 @@ fake_conf(const char *more)
 }
 
 void
-fake_start(const char *more)
+fake_spawner_new(void)
 {
 	int	 fds[2];
 
+	chan_free(ctl.spawner);
+	if (spawner_fd != -1)
+		close(spawner_fd);
+	cr_assert_eq(msg_pair(fds), 0);
+	spawner_fd = fds[1];
+	ctl.spawner = chan_new(fds[0], EDGE_SPAWNER_CONTROL, MSG_ST_RUN,
+	    &spawner_handler, NULL);
+	cr_assert_not_null(ctl.spawner);
+}
+
+int
+fake_spawner_fd(void)
+{
+	return (spawner_fd);
+}
+
+void
+fake_start(const char *more)
+{
 	memset(&ctl, 0, sizeof(ctl));
 	log_to(keep_log, NULL);
 	log_set_level(LOG_LEVEL_DEBUG);
@@ -179,11 +198,7 @@ fake_start(const char *more)
 		ctl.rendezvous = pool_new(ctl.conf->rendezvous.lo,
 		    ctl.conf->rendezvous.hi, 0);
 	ctl.ports_max = 1000;
-	cr_assert_eq(msg_pair(fds), 0);
-	spawner_fd = fds[1];
-	ctl.spawner = chan_new(fds[0], EDGE_SPAWNER_CONTROL, MSG_ST_RUN,
-	    &spawner_handler, NULL);
-	cr_assert_not_null(ctl.spawner);
+	fake_spawner_new();
 	fake_up = 1;
 	fake_full = 0;
 	fake_empty = 0;

@@ -78,6 +78,13 @@ const char *fake_sent_xml(void);
  */
 const char *fake_describe(const struct stanza *);
 
+/*
+ * fake_spawner_new(): the parent brings a new spawner.
+ * fake_spawner_fd(): its end of the channel to control.
+ */
+void	fake_spawner_new(void);
+int	fake_spawner_fd(void);
+
 /* fake_spawn(w): take the SPAWN that was sent.  Return 1, or 0: none. */
 int	fake_spawn(struct fake_worker *);
 

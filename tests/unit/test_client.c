@@ -372,6 +372,24 @@ Test(client, bounced_and_not_seen_again)
 	cr_expect_eq(command(&w, MSG_CLOSE)->close.cause, CAUSE_OWNER_GONE);
 }
 
+/* The port has moved to a resource that is there (row 11). */
+Test(client, bounced_after_the_port_has_moved)
+{
+	struct fake_worker	 w;
+
+	(void)fake_register(&w, "alice@example.org/old", "");
+	(void)connect_client(&w, 1);
+	fake_iq("<iq type='set' id='a' from='" ALICE "' to='" FAKE_US "'>"
+	    "<query xmlns='" NS_PASS "'><proxy port='%u'>" US "</proxy>"
+	    "</query></iq>", w.port);
+	cr_expect_eq(strncmp(fake_describe(fake_sent()), "result", 6), 0);
+	reply("error", "alice@example.org/old", ERR("cancel", "gone"));
+	expect_drop(&w, 1, CAUSE_BOUNCED);
+	cr_expect_eq(fake_logged("owner missing"), 0);
+	fake_sleep(20000);
+	cr_expect(quiet(&w));
+}
+
 Test(client, no_answer)
 {
 	struct fake_worker	 w;
