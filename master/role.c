@@ -57,6 +57,7 @@ role_boot(enum msg_edge edge, const char *name, struct msg_in *in)
 	(void)signal(SIGTERM, SIG_IGN);
 	if (poll(&pfd, 1, BOOT_WAIT_MS) != 1 ||
 	    msg_recv(MSG_CHANNEL_FD, edge, MSG_ST_BOOT, in) != MSG_OK ||
+	    in->hdr.type != MSG_BOOT ||
 	    !msg_text_ok(in->boot.chroot, sizeof(in->boot.chroot)) ||
 	    in->boot.log_level > LOG_LEVEL_DEBUG)
 		_exit(1);

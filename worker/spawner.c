@@ -89,7 +89,8 @@ boot(void)
 
 	if (poll(&pfd, 1, BOOT_WAIT_MS) != 1 ||
 	    msg_recv(parent_fd, EDGE_PARENT_SPAWNER, MSG_ST_BOOT, &in) !=
-	    MSG_OK || !msg_text_ok(in.boot.chroot, sizeof(in.boot.chroot)))
+	    MSG_OK || in.hdr.type != MSG_BOOT ||
+	    !msg_text_ok(in.boot.chroot, sizeof(in.boot.chroot)))
 		_exit(1);
 	(void)priv_files();
 	if ((in.boot.flags & BOOT_DROP) &&
