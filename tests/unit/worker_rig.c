@@ -31,8 +31,8 @@ setproctitle(const char *fmt, ...)
 	(void)fmt;
 }
 
-static int
-listener(int family, uint16_t *port)
+int
+rig_listener(int family, uint16_t *port)
 {
 	struct sockaddr_storage	 ss;
 	struct addr		 a;
@@ -118,9 +118,9 @@ start(struct rig *r, const struct msg_limits *l, int v6, int files)
 	cr_assert_eq(msg_pair(pair), 0);
 	r->chan = pair[0];
 	fds[nfds++] = pair[1];
-	fds[nfds++] = listener(AF_INET, &r->port);
+	fds[nfds++] = rig_listener(AF_INET, &r->port);
 	if (v6)
-		fds[nfds++] = listener(AF_INET6, &r->port);
+		fds[nfds++] = rig_listener(AF_INET6, &r->port);
 	usual.port = r->port;
 	cr_assert_geq(r->pid = fork(), 0);
 	if (r->pid == 0)
@@ -329,7 +329,7 @@ rig_rendezvous(struct rig *r, uint32_t session)
 {
 	struct msg_session	 m;
 	uint16_t		 port = 0;
-	int			 fd = listener(AF_INET, &port);
+	int			 fd = rig_listener(AF_INET, &port);
 
 	msg_init(&m, sizeof(m), MSG_RENDEZVOUS, RIG_ID);
 	m.session = session;

@@ -70,6 +70,12 @@ void	rig_answer(struct rig *, uint32_t, const char *, const void *);
 void	rig_drop(struct rig *, uint32_t, enum cause);
 void	rig_close(struct rig *, enum cause, uint32_t, uint32_t);
 
+/*
+ * rig_listener(family, port):
+ * Listen on loopback at ${port}, or any if it is 0, which this then sets.
+ */
+int	rig_listener(int, uint16_t *);
+
 /* rig_rendezvous(r, session): give it a listener; return its port. */
 uint16_t rig_rendezvous(struct rig *, uint32_t);
 
