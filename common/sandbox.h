@@ -2,18 +2,93 @@
 #ifndef COMMON_SANDBOX_H
 #define COMMON_SANDBOX_H
 
+#include <sys/types.h>
+
+#include <stddef.h>
+#include <stdint.h>
+
 /*
  * What the platform offers to lock a process in; one file a platform, and
- * no #ifdef anywhere else.
+ * no #ifdef anywhere else.  Each of these returns NULL, or the name of the
+ * step that failed, with errno: the process must then end.  A layer that the
+ * running kernel does not have is left out, and sandbox_layers() tells.
  */
 
 /*
  * sandbox_lock():
  * Close the ways that are closed for every process but the parent: no
  * privileges by exec, no ptrace and no core by a process of the same user.
- * Return NULL, or the name of the step that failed, with errno.
  */
 const char *sandbox_lock(void);
+
+/*
+ * sandbox_empty_net():
+ * Spawner, as root and before it drops its privileges: leave the network;
+ * listeners that are received later work all the same.
+ */
+const char *sandbox_empty_net(void);
+
+/*
+ * sandbox_spawner(filter):
+ * Install the filter of system calls that is in the file ${filter} (-1:
+ * none was built), for this process and for every worker that it forks: one
+ * filter for all, since a kernel can deadlock when thousands go at once.
+ * No file can be opened from here on.
+ */
+const char *sandbox_spawner(int);
+
+/*
+ * sandbox_fork(handle):
+ * Spawner: fork(2).  In the spawner ${handle} gets what sandbox_kill() wants:
+ * a pidfd where there are such, since a filter that allowed kill(2) would
+ * allow it to every worker.
+ */
+pid_t	sandbox_fork(int *);
+
+/*
+ * sandbox_kill(handle, pid):
+ * Kill the child ${pid}, which has not been waited for.  Return 0 or -1.
+ */
+int	sandbox_kill(int, pid_t);
+
+/*
+ * sandbox_worker():
+ * A layer of the worker's own, after the fork: it can signal nobody.
+ */
+const char *sandbox_worker(void);
+
+/* The TCP ports that control needs; 0 in lo: none. */
+struct sandbox_net {
+	uint16_t	 connect[1];	/* of the XMPP server */
+	uint16_t	 bind_lo[2];	/* ranges it may listen in */
+	uint16_t	 bind_hi[2];
+};
+
+/*
+ * sandbox_control(net):
+ * Control, configured: no file, no program, no process; connections to and
+ * listeners on the ports of ${net} only, where the kernel can tell.
+ */
+const char *sandbox_control(const struct sandbox_net *);
+
+/*
+ * sandbox_resolver():
+ * The resolver: it reads files and asks name servers; it writes no file and
+ * starts nothing.
+ */
+const char *sandbox_resolver(void);
+
+/*
+ * sandbox_note(layer):
+ * Remember that ${layer} holds for this process, for sandbox_layers().
+ */
+void	sandbox_note(const char *);
+
+/*
+ * sandbox_layers():
+ * Return the names of the layers that hold for this process, for the log.
+ */
+const char *sandbox_layers(void);
 
 /*
  * sandbox_subreaper():
@@ -21,8 +96,5 @@ const char *sandbox_lock(void);
  * none escapes the reaper.  Where the platform has no such thing, nothing.
  */
 void	sandbox_subreaper(void);
-
-/* sandbox_name(): the platform layer that was built in, for passd -V. */
-const char *sandbox_name(void);
 
 #endif

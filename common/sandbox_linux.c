@@ -1,9 +1,26 @@
 /* SPDX-License-Identifier: ISC */
+#include <sys/types.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+
+#include <sys/syscall.h>
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
 #include <stddef.h>
+#include <string.h>
+#include <unistd.h>
 
+#include "landlock.h"
 #include "sandbox.h"
+
+#define FILTER_MAX	4096	/* instructions, BPF_MAXINSNS */
+
+static char	 layers[128];
 
 const char *
 sandbox_lock(void)
@@ -18,17 +35,114 @@ sandbox_lock(void)
 		return ("prctl no_new_privs");
 	if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1)
 		return ("verification of no_new_privs");
+	sandbox_note("no-new-privs");
 	return (NULL);
+}
+
+const char *
+sandbox_empty_net(void)
+{
+	if (unshare(CLONE_NEWNET) == 0)
+		sandbox_note("empty-network");
+	else if (errno != EINVAL && errno != EPERM && errno != ENOSYS)
+		return ("unshare network");
+	/* else a kernel without, or a container that forbids it */
+	return (NULL);
+}
+
+/* Whether the errno of landlock_begin() means "not on this kernel". */
+static int
+no_landlock(void)
+{
+	return (errno == ENOSYS || errno == EOPNOTSUPP);
+}
+
+static const char *
+enter(unsigned int what)
+{
+	int	 fd;
+
+	if ((fd = landlock_begin(what)) == -1)
+		return (no_landlock() ? NULL : "landlock_create_ruleset");
+	return (landlock_enter(fd, what) == -1 ? "landlock_restrict_self" : NULL);
+}
+
+static const char *
+install(int file)
+{
+	static struct sock_filter	 code[FILTER_MAX];
+	struct sock_fprog		 prog;
+	ssize_t				 n;
+
+	if ((n = pread(file, code, sizeof(code), 0)) == -1)
+		return ("read of the filter");
+	if (n == 0 || (size_t)n % sizeof(code[0]) != 0) {
+		errno = EINVAL;
+		return ("filter");
+	}
+	prog.len = (unsigned short)((size_t)n / sizeof(code[0]));
+	prog.filter = code;
+	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog, 0, 0) == -1)
+		return ("seccomp");
+	sandbox_note("seccomp");
+	return (NULL);
+}
+
+const char *
+sandbox_spawner(int filter)
+{
+	const char	*failed;
+
+	if ((failed = enter(CAGE_FILES | CAGE_NET)) != NULL || filter == -1)
+		return (failed);
+	return (install(filter));
+}
+
+/*
+ * Not fork(3), which has no room for CLONE_PIDFD.  What it does besides, for
+ * threads and their locks, a process with one thread can do without.
+ */
+pid_t
+sandbox_fork(int *handle)
+{
+	long	 pid;
+
+	*handle = -1;
+	pid = syscall(SYS_clone, (unsigned long)(CLONE_PIDFD | SIGCHLD), NULL,
+	    handle, NULL, 0UL);
+	return ((pid_t)pid);
+}
+
+int
+sandbox_kill(int handle, pid_t pid)
+{
+	(void)pid;
+	return ((int)syscall(SYS_pidfd_send_signal, handle, SIGKILL, NULL,
+	    0));
+}
+
+const char *
+sandbox_worker(void)
+{
+	return (enter(CAGE_FILES | CAGE_NET | CAGE_SCOPE));
+}
+
+void
+sandbox_note(const char *layer)
+{
+	if (layers[0] != '\0')
+		(void)strlcat(layers, ",", sizeof(layers));
+	(void)strlcat(layers, layer, sizeof(layers));
+}
+
+const char *
+sandbox_layers(void)
+{
+	return (layers);
 }
 
 void
 sandbox_subreaper(void)
 {
 	(void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-}
-
-const char *
-sandbox_name(void)
-{
-	return ("linux: no_new_privs, not dumpable");
 }

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: ISC */
-#include <stddef.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "sandbox.h"
 
@@ -9,13 +11,65 @@ sandbox_lock(void)
 	return (NULL);
 }
 
-void
-sandbox_subreaper(void)
+const char *
+sandbox_empty_net(void)
 {
+	return (NULL);
 }
 
 const char *
-sandbox_name(void)
+sandbox_spawner(int filter)
+{
+	(void)filter;
+	return (NULL);
+}
+
+pid_t
+sandbox_fork(int *handle)
+{
+	*handle = -1;
+	return (fork());
+}
+
+int
+sandbox_kill(int handle, pid_t pid)
+{
+	(void)handle;
+	return (kill(pid, SIGKILL));
+}
+
+const char *
+sandbox_worker(void)
+{
+	return (NULL);
+}
+
+const char *
+sandbox_control(const struct sandbox_net *net)
+{
+	(void)net;
+	return (NULL);
+}
+
+const char *
+sandbox_resolver(void)
+{
+	return (NULL);
+}
+
+void
+sandbox_note(const char *layer)
+{
+	(void)layer;
+}
+
+const char *
+sandbox_layers(void)
 {
 	return ("none");
+}
+
+void
+sandbox_subreaper(void)
+{
 }

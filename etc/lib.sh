@@ -5,7 +5,8 @@
 
 # What a build needs, on Debian 12.
 LIB_BUILD_PACKAGES="gcc libc6-dev binutils make autoconf automake pkg-config
-    bison libexpat1-dev libevent-dev libbsd-dev libmd-dev libidn-dev"
+    bison libexpat1-dev libevent-dev libbsd-dev libmd-dev libidn-dev
+    libseccomp-dev"
 
 say() {
 	printf '%s\n' "$*"

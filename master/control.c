@@ -18,6 +18,7 @@
 #include "port.h"
 #include "privdrop.h"
 #include "role.h"
+#include "sandbox.h"
 #include "xmpp.h"
 
 #define FILES_RESERVE	64	/* for the link, listeners being made, ... */
@@ -31,7 +32,8 @@ static char		 secret[XMPP_SECRET_MAX + 1];
 static int		 have_secret;
 static struct addr	 servers[XMPP_SERVERS_MAX];
 static size_t		 nservers;
-static int		 running;
+static int		 running;	/* configured and locked in */
+static int		 linked;	/* the link was started */
 static struct event	 stop_timer;
 
 /* ---- the component link -------------------------------------------------*/
@@ -304,7 +306,31 @@ start_link(void)
 	params.servers = servers;
 	params.nservers = nservers;
 	xmpp_init(&params, &link_handler, NULL);
+	linked = 1;
 	explicit_bzero(secret, sizeof(secret));
+}
+
+/* All that needs a file or a limit is done: from here on there is none. */
+static void
+lock_in(void)
+{
+	const struct conf	*c = ctl.conf;
+	struct sandbox_net	 net;
+	const char		*failed;
+
+	memset(&net, 0, sizeof(net));
+	if (c->server != SERVER_UNIX)
+		net.connect[0] = c->server_port;
+	net.bind_lo[0] = c->ports.lo;
+	net.bind_hi[0] = c->ports.hi;
+	if (c->owner_leg == LEG_RENDEZVOUS) {
+		net.bind_lo[1] = c->rendezvous.lo;
+		net.bind_hi[1] = c->rendezvous.hi;
+	}
+	if ((failed = sandbox_control(&net)) != NULL)
+		fatal("control: %s", failed);
+	log_info("cage process=control layers=%s",
+	    sandbox_layers());
 }
 
 /* Begin to work once all that the configuration needs has come. */
@@ -325,7 +351,7 @@ maybe_run(void)
 	if (conf_link_exposed(ctl.conf))
 		log_warn("the stream to the server is not encrypted, and "
 		    "leaves this machine");
-	start_link();
+	lock_in();
 	msg_init(&m, sizeof(m), MSG_READY, 0);
 	send_parent(&m, sizeof(m));
 }
@@ -338,7 +364,7 @@ on_secret(struct msg_in *in)
 	ok = in->nfds == 1 && read_secret(in->fds[0]) == 0;
 	if (!running && !ok)
 		fatalx("no secret, not started");
-	if (running) {
+	if (linked) {
 		if (ok)
 			xmpp_set_secret(secret);
 		explicit_bzero(secret, sizeof(secret));
@@ -453,17 +479,17 @@ static const struct chan_handler	 spawner_handler = {
 static void
 on_spawner(struct msg_in *in)
 {
-	static int	 said;
-
 	chan_free(ctl.spawner);
 	ctl.spawner = chan_new(in->fds[0], EDGE_SPAWNER_CONTROL, MSG_ST_RUN,
 	    &spawner_handler, NULL);
 	in->fds[0] = -1;
-	if (ctl.spawner != NULL && !said++)
-		log_info("ready component=%s ports=%u-%u",
-		    ctl.conf->component->full,
-		    (unsigned int)ctl.conf->ports.lo,
-		    (unsigned int)ctl.conf->ports.hi);
+	if (ctl.spawner == NULL || linked)
+		return;
+	/* Only now: nobody is to be told that he can have no port yet. */
+	start_link();
+	log_info("ready component=%s ports=%u-%u",
+	    ctl.conf->component->full, (unsigned int)ctl.conf->ports.lo,
+	    (unsigned int)ctl.conf->ports.hi);
 }
 
 static void

@@ -2,6 +2,7 @@
 #include <sys/types.h>
 #include <sys/socket.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 
 #include <errno.h>
 #include <string.h>
@@ -33,6 +34,9 @@ listen_on(const struct addr *bind_addr, uint16_t port, int backlog)
 		goto close_fd;
 	/* For connections of the last owner that are in TIME_WAIT still. */
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == -1)
+		goto close_fd;
+	/* What is accepted inherits it: a worker on OpenBSD may not set it. */
+	if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) == -1)
 		goto close_fd;
 	if (bind(fd, (struct sockaddr *)&ss, len) == -1)
 		goto close_fd;

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cage.h"
 #include "log.h"
 #include "mono.h"
 #include "parent.h"
@@ -511,6 +512,8 @@ parent_main(const struct parent_options *opt)
 	log_init(1, "passd");
 	log_set_level(opt->debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
 	proc_users();
+	if ((parent.filter = cage_worker_filter()) == -1 && errno != 0)
+		fatal("filter of system calls");
 	if (!opt->foreground)
 		daemonise();
 	/*

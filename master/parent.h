@@ -52,6 +52,7 @@ struct parent {
 	struct msg_needs needs;		/* of the first configuration */
 	int		 have_needs;
 	int		 was_ready;	/* all ran once */
+	int		 filter;	/* of the workers; -1: there are none */
 	int		 report_fd;	/* tells the starter; -1: done */
 	int64_t		 stop_at;	/* kill by then; INT64_MAX: not yet */
 	int		 killed;	/* the spawner was told to kill */

@@ -134,7 +134,8 @@ send_boot(enum proc_role role)
 		m.flags |= BOOT_STDERR;
 	m.log_level = (uint32_t)(parent.opt.debug ? LOG_LEVEL_DEBUG :
 	    LOG_LEVEL_INFO);
-	(void)proc_send(role, &m, sizeof(m), -1);
+	(void)proc_send(role, &m, sizeof(m),
+	    role == PROC_SPAWNER ? parent.filter : -1);
 }
 
 static void
@@ -185,9 +186,11 @@ static void
 log_end(enum proc_role role, pid_t pid, int status)
 {
 	if (WIFSIGNALED(status))
-		log_error("%s pid=%d killed by signal=%d (%s)",
+		log_error("%s pid=%d killed by signal=%d (%s)%s",
 		    proc_name(role), (int)pid, WTERMSIG(status),
-		    strsignal(WTERMSIG(status)));
+		    strsignal(WTERMSIG(status)),
+		    WTERMSIG(status) == SIGSYS ? ": killed by the filter of "
+		    "system calls, please report it, with passd -V" : "");
 	else if (WEXITSTATUS(status) == 127)
 		log_error("%s pid=%d could not be executed",
 		    proc_name(role), (int)pid);

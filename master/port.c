@@ -3,6 +3,7 @@
 #include <sys/wait.h>
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -15,6 +16,10 @@
 #define START_MS	5000	/* for a worker to say READY */
 #define BURY_MS		2000	/* for the spawner to say how it ended */
 #define BACKLOG		64
+
+/* SIGSYS: the worker was taken, or passd has a fault on this system. */
+#define CAGED	": killed by the filter of system calls, please report it, " \
+		"with passd -V"
 
 static void	port_message(struct msg_in *, void *);
 static void	port_ended(const char *, void *);
@@ -255,9 +260,10 @@ log_death(const struct port *p)
 		log_error("worker died port=%u pid=%d jid=%s status=unknown",
 		    (unsigned int)p->number, (int)p->pid, owner(p));
 	else if (WIFSIGNALED(p->status))
-		log_error("worker died port=%u pid=%d jid=%s signal=%d (%s)",
+		log_error("worker died port=%u pid=%d jid=%s signal=%d (%s)%s",
 		    (unsigned int)p->number, (int)p->pid, owner(p),
-		    WTERMSIG(p->status), strsignal(WTERMSIG(p->status)));
+		    WTERMSIG(p->status), strsignal(WTERMSIG(p->status)),
+		    WTERMSIG(p->status) == SIGSYS ? CAGED : "");
 	else
 		log_error("worker died port=%u pid=%d jid=%s status=%d",
 		    (unsigned int)p->number, (int)p->pid, owner(p),

@@ -12,6 +12,7 @@
 #include "privdrop.h"
 #include "resolver.h"
 #include "role.h"
+#include "sandbox.h"
 
 #define RESOLVE_SECONDS	5
 #define WAIT_MS		5000
@@ -52,6 +53,8 @@ resolver_main(void)
 		failed = priv_drop("/", in.boot.uid, in.boot.gid);
 	if (failed == NULL)
 		failed = priv_lock(1);
+	if (failed == NULL)
+		failed = sandbox_resolver();
 	if (failed != NULL)
 		fatal("resolver: %s", failed);
 	if (poll(&pfd, 1, WAIT_MS) != 1 || msg_recv(MSG_CHANNEL_FD,

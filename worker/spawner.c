@@ -12,6 +12,7 @@
 
 #include "msg.h"
 #include "privdrop.h"
+#include "sandbox.h"
 #include "spawner.h"
 #include "worker.h"
 
@@ -19,6 +20,7 @@
 #define MESSAGE_BURST	64	/* messages a turn */
 #define STOP_WAIT_MS	2000	/* for killed workers to be reaped */
 #define LEVEL_ERROR	0	/* enum log_level; log.h is stdio's */
+#define LEVEL_INFO	2
 
 #define TELL_SPAWNED	0x1	/* not told to control yet */
 #define TELL_EXITED	0x2
@@ -26,6 +28,7 @@
 struct child {
 	uint32_t	 id;
 	pid_t		 pid;		/* -1: fork failed, or reaped */
+	int		 handle;	/* for sandbox_kill(); -1: none */
 	int		 error;		/* errno of fork */
 	int		 status;	/* of waitpid(2) */
 	unsigned int	 tell;		/* TELL_* */
@@ -52,13 +55,13 @@ on_sigchld(int sig)
 
 /* A line of fixed text: the spawner has no stdio to format one. */
 static void
-say(const char *text)
+say(uint32_t level, const char *text)
 {
 	struct msg_log	 m;
 	size_t		 len = strlen(text);
 
 	msg_init(&m, sizeof(m), MSG_LOG, 0);
-	m.level = LEVEL_ERROR;
+	m.level = level;
 	if (len > sizeof(m.text))
 		len = sizeof(m.text);
 	memcpy(m.text, text, len);
@@ -75,8 +78,19 @@ die(const char *step)
 	(void)strlcat(text, step, sizeof(text));
 	(void)strlcat(text, ": ", sizeof(text));
 	(void)strlcat(text, strerror(errno), sizeof(text));
-	say(text);
+	say(LEVEL_ERROR, text);
 	_exit(1);
+}
+
+static void
+say_layers(void)
+{
+	char	 text[160];
+
+	(void)strlcpy(text, "cage process=spawner,worker layers=",
+	    sizeof(text));
+	(void)strlcat(text, sandbox_layers(), sizeof(text));
+	say(LEVEL_INFO, text);
 }
 
 static void
@@ -85,7 +99,7 @@ boot(void)
 	static struct msg_in	 in;
 	struct pollfd		 pfd = { .fd = parent_fd, .events = POLLIN };
 	struct msg_hdr		 ready;
-	const char		*failed;
+	const char		*failed = NULL;
 
 	if (poll(&pfd, 1, BOOT_WAIT_MS) != 1 ||
 	    msg_recv(parent_fd, EDGE_PARENT_SPAWNER, MSG_ST_BOOT, &in) !=
@@ -93,12 +107,19 @@ boot(void)
 	    !msg_text_ok(in.boot.chroot, sizeof(in.boot.chroot)))
 		_exit(1);
 	(void)priv_files();
-	if ((in.boot.flags & BOOT_DROP) &&
-	    (failed = priv_drop(in.boot.chroot, in.boot.uid, in.boot.gid)) !=
-	    NULL)
+	if (in.boot.flags & BOOT_DROP) {
+		if ((failed = sandbox_empty_net()) == NULL)
+			failed = priv_drop(in.boot.chroot, in.boot.uid,
+			    in.boot.gid);
+	}
+	if (failed == NULL)
+		failed = priv_lock(1);
+	if (failed == NULL)
+		failed = sandbox_spawner(in.nfds == 1 ? in.fds[0] : -1);
+	if (failed != NULL)
 		die(failed);
-	if ((failed = priv_lock(1)) != NULL)
-		die(failed);
+	msg_close_fds(&in);
+	say_layers();
 	msg_init(&ready, sizeof(ready), MSG_READY, 0);
 	if (msg_send(parent_fd, &ready, sizeof(ready), NULL, 0) == -1)
 		_exit(1);
@@ -121,7 +142,7 @@ child_new(uint32_t id)
 	c = &children[nchildren++];
 	memset(c, 0, sizeof(*c));
 	c->id = id;
-	c->pid = -1;
+	c->pid = c->handle = -1;
 	return (c);
 }
 
@@ -160,7 +181,7 @@ spawn(struct msg_in *in)
 	/* First the memory, so that no worker runs unaccounted for. */
 	if ((c = child_new(in->hdr.id)) == NULL)
 		die("out of memory");
-	if ((pid = fork()) == 0)
+	if ((pid = sandbox_fork(&c->handle)) == 0)
 		become_worker(in);
 	c->pid = pid;
 	if (pid == -1)
@@ -177,7 +198,8 @@ kill_worker(uint32_t id)
 	for (i = 0; i < nchildren; i++) {
 		/* Not reaped yet, so the number cannot be another's. */
 		if (children[i].id == id && children[i].pid > 0)
-			(void)kill(children[i].pid, SIGKILL);
+			(void)sandbox_kill(children[i].handle,
+			    children[i].pid);
 	}
 }
 
@@ -194,6 +216,9 @@ reap(void)
 				continue;
 			children[i].pid = -1;
 			children[i].status = status;
+			if (children[i].handle != -1)
+				(void)close(children[i].handle);
+			children[i].handle = -1;
 			if (children[i].tell == 0)
 				untold++;
 			children[i].tell |= TELL_EXITED;
@@ -296,7 +321,8 @@ stop(void)
 
 	for (i = 0; i < nchildren; i++) {
 		if (children[i].pid > 0)
-			(void)kill(children[i].pid, SIGKILL);
+			(void)sandbox_kill(children[i].handle,
+			    children[i].pid);
 	}
 	for (waited = 0; waited < STOP_WAIT_MS; waited += 20) {
 		reap();

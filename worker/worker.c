@@ -10,6 +10,7 @@
 
 #include "mono.h"
 #include "privdrop.h"
+#include "sandbox.h"
 #include "worker.h"
 
 #define ACCEPT_BURST	64	/* connections taken from a listener a turn */
@@ -319,7 +320,7 @@ worker_main(const struct msg_limits *limits, size_t nlisteners)
 		    (int)(WORKER_LISTEN + i) : -1;
 	setproctitle("worker %u", (unsigned int)limits->port);
 	shuttle_setup();
-	if (priv_lock(0) != NULL)
+	if (priv_lock(0) != NULL || sandbox_worker() != NULL)
 		_exit(1);
 	report_ready();
 	for (;;)

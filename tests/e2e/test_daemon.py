@@ -233,6 +233,48 @@ def test_privileges(start):
     assert daemon.status(passd.one("worker"), "NoNewPrivs") == ["1"]
 
 
+def test_filters(start):
+    """All but the parent are under a filter and can gain nothing."""
+    passd = start()
+    passd.client("alice").register()
+    for role in ("control", "spawner", "worker"):
+        pid = passd.one(role)
+        assert daemon.status(pid, "NoNewPrivs") == ["1"], role
+        assert daemon.status(pid, "Seccomp") == ["2"], role
+    # One for all workers, inherited: never a filter a worker.
+    filters = [daemon.status(passd.one(role), "Seccomp_filters")
+               for role in ("spawner", "worker")]
+    assert filters[0] == filters[1]
+    assert daemon.status(passd.process.pid, "Seccomp") == ["0"]
+    passd.wait_log("cage process=control layers=.*seccomp")
+    passd.wait_log("cage process=spawner,worker layers=.*seccomp")
+
+
+@needs_root
+def test_workers_have_no_network(start):
+    passd = start()
+    passd.client("alice").register()
+    names = {role: os.readlink("/proc/%d/ns/net" % passd.one(role))
+             for role in ("control", "spawner", "worker")}
+    assert names["control"] == os.readlink("/proc/self/ns/net")
+    assert names["spawner"] == names["worker"] != names["control"]
+
+
+def test_killed_by_the_filter(start):
+    """The log says who did it, and the rest goes on."""
+    passd = start()
+    passd.crashes_expected = True
+    alice = passd.client("alice")
+    port, other = alice.register(), alice.register()
+    victim = [pid for pid in passd.kin("worker")
+              if daemon.title(pid) == "passd: worker %d" % port][0]
+    os.kill(victim, signal.SIGSYS)
+    passd.wait_log(r"worker died port=%d .*signal=31 .*filter.*passd -V"
+                   % port)
+    alice.notice(["close", "proxy"], port)
+    relay(alice, other)
+
+
 def descriptors(pid):
     found = []
     for name in os.listdir("/proc/%d/fd" % pid):

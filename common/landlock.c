@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: ISC */
+#include <sys/types.h>
+#include <sys/syscall.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "landlock.h"
+#include "sandbox.h"
+
+/*
+ * Our own constants: the headers of a distribution know the ABI of its own
+ * kernel, the program may run on a later one.
+ */
+#define CREATE_VERSION		1u
+#define RULE_PATH_BENEATH	1
+#define RULE_NET_PORT		2
+
+#define FS_EXECUTE		(UINT64_C(1) << 0)
+#define FS_READ_FILE		(UINT64_C(1) << 2)
+#define FS_READ_DIR		(UINT64_C(1) << 3)
+#define FS_ABI1			((UINT64_C(1) << 13) - 1)
+#define FS_REFER		(UINT64_C(1) << 13)	/* ABI 2 */
+#define FS_TRUNCATE		(UINT64_C(1) << 14)	/* ABI 3 */
+#define FS_IOCTL_DEV		(UINT64_C(1) << 15)	/* ABI 5 */
+#define NET_BIND_TCP		(UINT64_C(1) << 0)	/* ABI 4 */
+#define NET_CONNECT_TCP		(UINT64_C(1) << 1)
+#define SCOPE_ALL		UINT64_C(3)		/* ABI 6 */
+
+struct ruleset {
+	uint64_t	 fs;
+	uint64_t	 net;
+	uint64_t	 scoped;
+};
+
+struct path_beneath {
+	uint64_t	 allowed;
+	int32_t		 parent_fd;
+} __attribute__((__packed__));
+
+struct net_port {
+	uint64_t	 allowed;
+	uint64_t	 port;
+};
+
+int
+landlock_abi(void)
+{
+	static long	 abi = -1;	/* asked once: filters come after */
+
+	if (abi == -1)
+		abi = syscall(SYS_landlock_create_ruleset, NULL, 0,
+		    CREATE_VERSION);
+	if (abi < 0)
+		abi = 0;
+	return ((int)abi);
+}
+
+/* All rights on files that ABI ${abi} knows: what is not named is allowed. */
+static uint64_t
+all_files(int abi)
+{
+	uint64_t	 fs = FS_ABI1;
+
+	if (abi >= 2)
+		fs |= FS_REFER;
+	if (abi >= 3)
+		fs |= FS_TRUNCATE;
+	if (abi >= 5)
+		fs |= FS_IOCTL_DEV;
+	return (fs);
+}
+
+int
+landlock_begin(unsigned int what)
+{
+	struct ruleset	 rs = { 0, 0, 0 };
+	size_t		 size = sizeof(rs.fs);
+	int		 abi = landlock_abi();
+
+	if (abi == 0) {
+		errno = ENOSYS;
+		return (-1);
+	}
+	if (what & (CAGE_FILES | CAGE_READ))
+		rs.fs = all_files(abi);
+	if (abi >= 4) {
+		size = sizeof(rs.fs) + sizeof(rs.net);
+		if (what & CAGE_NET)
+			rs.net = NET_BIND_TCP | NET_CONNECT_TCP;
+	}
+	if (abi >= 6) {
+		size = sizeof(rs);
+		if (what & CAGE_SCOPE)
+			rs.scoped = SCOPE_ALL;
+	}
+	if (rs.fs == 0 && rs.net == 0 && rs.scoped == 0) {
+		errno = EOPNOTSUPP;
+		return (-1);
+	}
+	return ((int)syscall(SYS_landlock_create_ruleset, &rs, size, 0));
+}
+
+static int
+allow_port(int fd, uint64_t right, uint16_t port)
+{
+	struct net_port	 rule = { right, port };
+
+	if (landlock_abi() < 4)
+		return (0);
+	return ((int)syscall(SYS_landlock_add_rule, fd, RULE_NET_PORT, &rule,
+	    0));
+}
+
+int
+landlock_connect(int fd, uint16_t port)
+{
+	return (allow_port(fd, NET_CONNECT_TCP, port));
+}
+
+int
+landlock_bind(int fd, uint16_t lo, uint16_t hi)
+{
+	uint32_t	 port;
+
+	for (port = lo; port <= hi; port++) {
+		if (allow_port(fd, NET_BIND_TCP, (uint16_t)port) == -1)
+			return (-1);
+	}
+	return (0);
+}
+
+int
+landlock_read(int fd, const char *path)
+{
+	struct path_beneath	 rule;
+	long			 r;
+
+	rule.allowed = FS_READ_FILE | FS_READ_DIR;
+	rule.parent_fd = open(path, O_PATH | O_CLOEXEC);
+	if (rule.parent_fd == -1)
+		return (-1);
+	r = syscall(SYS_landlock_add_rule, fd, RULE_PATH_BENEATH, &rule, 0);
+	(void)close(rule.parent_fd);
+	return ((int)r);
+}
+
+int
+landlock_enter(int fd, unsigned int what)
+{
+	int	 abi = landlock_abi();
+	long	 r;
+
+	r = syscall(SYS_landlock_restrict_self, fd, 0);
+	(void)close(fd);
+	if (r != 0)
+		return (-1);
+	if (what & (CAGE_FILES | CAGE_READ))
+		sandbox_note("landlock-files");
+	if ((what & CAGE_NET) && abi >= 4)
+		sandbox_note("landlock-tcp");
+	if ((what & CAGE_SCOPE) && abi >= 6)
+		sandbox_note("landlock-scope");
+	return (0);
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef COMMON_LANDLOCK_H
+#define COMMON_LANDLOCK_H
+
+#include <stdint.h>
+
+/*
+ * Landlock, by its system calls: libc has no wrappers.  Complements the
+ * filters of system calls, which cannot tell paths and ports apart.
+ */
+
+#define CAGE_FILES	0x1	/* no file, whatever is to be done with it */
+#define CAGE_READ	0x2	/* files may be read, nothing else */
+#define CAGE_NET	0x4	/* TCP: the ports allowed, and no others */
+#define CAGE_SCOPE	0x8	/* no signal, no abstract socket outside */
+
+/*
+ * landlock_abi():
+ * Return the ABI of the running kernel; 0 if it has no Landlock.
+ */
+int	landlock_abi(void);
+
+/*
+ * landlock_begin(what):
+ * Begin a rule set that takes away ${what} (CAGE_*), as far as the running
+ * kernel can.  Return its descriptor; -1 with errno, ENOSYS or EOPNOTSUPP
+ * meaning that there is no Landlock.
+ */
+int	landlock_begin(unsigned int);
+
+/* landlock_connect(fd, port), landlock_bind(fd, lo, hi): allow these TCP
+ * ports again.  Return 0, or -1 with errno; 0 where the kernel cannot. */
+int	landlock_connect(int, uint16_t);
+int	landlock_bind(int, uint16_t, uint16_t);
+
+/*
+ * landlock_read(fd, path):
+ * With CAGE_READ: allow to read what is below ${path}.  Return 0, or -1
+ * with errno.
+ */
+int	landlock_read(int, const char *);
+
+/*
+ * landlock_enter(fd, what):
+ * Lock the process into the rule set, begun with ${what}, for good, and close
+ * ${fd}.  Needs no_new_privs.  What the kernel could do goes to
+ * sandbox_note().  Return 0, or -1 with errno.
+ */
+int	landlock_enter(int, unsigned int);
+
+#endif

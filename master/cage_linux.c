@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: ISC */
+#include <sys/types.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <seccomp.h>
+#include <signal.h>
+#include <stddef.h>
+#include <unistd.h>
+
+#include "cage.h"
+#include "landlock.h"
+
+/*
+ * The lists: what each process was seen to call, and nothing beside.  A call
+ * that is not here kills the process; the parent says so in the log.
+ */
+
+/* Every process: memory, time, randomness, signals, the end. */
+static const int	 common_calls[] = {
+	SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(close),
+	SCMP_SYS(recvmsg), SCMP_SYS(getsockname),	/* msg_recv() */
+	SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(mremap),
+	SCMP_SYS(madvise),
+	SCMP_SYS(clock_gettime),	/* where it is no vDSO call */
+	SCMP_SYS(getrandom), SCMP_SYS(getpid),	/* arc4random(3) of libbsd */
+	SCMP_SYS(gettid), SCMP_SYS(tgkill),	/* abort(3) */
+	SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn),
+	SCMP_SYS(restart_syscall),	/* poll(2) after SIGCONT */
+	SCMP_SYS(futex),
+	SCMP_SYS(exit), SCMP_SYS(exit_group),
+#ifdef WITH_SANITIZERS
+	SCMP_SYS(mprotect), SCMP_SYS(sigaltstack), SCMP_SYS(sched_yield),
+	SCMP_SYS(prctl), SCMP_SYS(rt_sigaction), SCMP_SYS(getrlimit),
+	SCMP_SYS(sched_getaffinity), SCMP_SYS(nanosleep),
+	SCMP_SYS(clock_nanosleep),
+#endif
+};
+
+/* What libc tries and lives without: an error, not a death. */
+static const int	 soft_calls[] = {
+	SCMP_SYS(open), SCMP_SYS(openat), SCMP_SYS(stat), SCMP_SYS(lstat),
+	SCMP_SYS(fstat), SCMP_SYS(newfstatat), SCMP_SYS(statx),
+	SCMP_SYS(access), SCMP_SYS(faccessat), SCMP_SYS(readlink),
+	SCMP_SYS(readlinkat), SCMP_SYS(uname), SCMP_SYS(ioctl),
+};
+
+/* Spawner and workers. */
+static const int	 worker_calls[] = {
+	SCMP_SYS(poll), SCMP_SYS(ppoll),
+	SCMP_SYS(recvfrom), SCMP_SYS(shutdown), SCMP_SYS(getpeername),
+	SCMP_SYS(pread64),		/* the filter itself */
+	/* The fork; inert in a worker, which may have no process. */
+	SCMP_SYS(wait4), SCMP_SYS(set_robust_list), SCMP_SYS(rseq),
+	SCMP_SYS(dup2), SCMP_SYS(dup3), SCMP_SYS(close_range),
+	SCMP_SYS(rt_sigaction),
+	SCMP_SYS(landlock_create_ruleset), SCMP_SYS(landlock_restrict_self),
+};
+
+static const int	 control_calls[] = {
+	SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_pwait2),
+	SCMP_SYS(epoll_ctl), SCMP_SYS(poll), SCMP_SYS(ppoll),
+	SCMP_SYS(recvfrom), SCMP_SYS(shutdown), SCMP_SYS(getpeername),
+	SCMP_SYS(bind), SCMP_SYS(listen), SCMP_SYS(connect),
+	SCMP_SYS(getsockopt),
+	SCMP_SYS(lseek),		/* fclose(3) of the configuration */
+};
+
+struct option {
+	int	 level;
+	int	 name;
+};
+
+static const struct option	 worker_options[] = {
+	{ SOL_SOCKET, SO_KEEPALIVE }, { SOL_SOCKET, SO_LINGER },
+	{ SOL_SOCKET, SO_OOBINLINE },
+	{ IPPROTO_TCP, TCP_NODELAY }, { IPPROTO_TCP, TCP_KEEPIDLE },
+	{ IPPROTO_TCP, TCP_KEEPINTVL }, { IPPROTO_TCP, TCP_KEEPCNT },
+	{ IPPROTO_TCP, TCP_USER_TIMEOUT },
+};
+
+static const struct option	 worker_questions[] = {
+	{ SOL_SOCKET, SO_ERROR }, { SOL_SOCKET, SO_TYPE },
+	{ SOL_SOCKET, SO_ACCEPTCONN }, { SOL_SOCKET, SO_DOMAIN },
+	{ SOL_SOCKET, SO_PROTOCOL }, { IPPROTO_TCP, TCP_INFO },
+};
+
+static const struct option	 control_options[] = {
+	{ SOL_SOCKET, SO_REUSEADDR }, { SOL_SOCKET, SO_KEEPALIVE },
+	{ IPPROTO_IPV6, IPV6_V6ONLY }, { IPPROTO_TCP, TCP_NODELAY },
+	{ IPPROTO_TCP, TCP_KEEPIDLE }, { IPPROTO_TCP, TCP_KEEPINTVL },
+	{ IPPROTO_TCP, TCP_KEEPCNT }, { IPPROTO_TCP, TCP_USER_TIMEOUT },
+};
+
+#define N(a)		(sizeof(a) / sizeof((a)[0]))
+/* An int argument: what is above its 32 bits is noise. */
+#define ARG(n, v)	SCMP_CMP(n, SCMP_CMP_MASKED_EQ, 0xffffffffULL,	\
+			    (scmp_datum_t)(v))
+#define HAS_NOT(n, v)	SCMP_CMP(n, SCMP_CMP_MASKED_EQ,		\
+			    (scmp_datum_t)(v), 0)
+#define ALLOW(ctx, call, n, ...)					\
+	seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(call), n,	\
+	    __VA_ARGS__)
+
+static int
+allow_all(scmp_filter_ctx ctx, const int *calls, size_t n)
+{
+	size_t	 i;
+	int	 r = 0;
+
+	for (i = 0; i < n && r == 0; i++)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, calls[i], 0);
+	return (r);
+}
+
+static int
+allow_options(scmp_filter_ctx ctx, int call, const struct option *o, size_t n)
+{
+	size_t	 i;
+	int	 r = 0;
+
+	for (i = 0; i < n && r == 0; i++)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, call, 2,
+		    ARG(1, o[i].level), ARG(2, o[i].name));
+	return (r);
+}
+
+static int
+common_rules(scmp_filter_ctx ctx)
+{
+	size_t	 i;
+	int	 r;
+
+	/* A filter for another architecture's calls is a filter for none. */
+	if ((r = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH,
+	    SCMP_ACT_KILL_PROCESS)) != 0 ||
+	    (r = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2)) != 0 ||
+	    (r = allow_all(ctx, common_calls, N(common_calls))) != 0)
+		return (r);
+	for (i = 0; i < N(soft_calls); i++) {
+		if ((r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EACCES),
+		    soft_calls[i], 0)) != 0)
+			return (r);
+	}
+	/* Memory is never executable. */
+	if ((r = ALLOW(ctx, mmap, 1, HAS_NOT(2, PROT_EXEC))) != 0)
+		return (r);
+	/*
+	 * MSG_FASTOPEN connects: from a socket that was a listener once, past
+	 * Landlock and an empty network namespace.
+	 */
+	if ((r = ALLOW(ctx, sendmsg, 1, HAS_NOT(2, MSG_FASTOPEN))) != 0)
+		return (r);
+	return (ALLOW(ctx, sendto, 1, HAS_NOT(3, MSG_FASTOPEN)));
+}
+
+static int
+relay_rules(scmp_filter_ctx ctx)
+{
+	int	 r;
+
+	if ((r = ALLOW(ctx, accept4, 1,
+	    ARG(3, SOCK_NONBLOCK | SOCK_CLOEXEC))) != 0 ||
+	    (r = ALLOW(ctx, pipe2, 1,
+	    ARG(1, O_NONBLOCK | O_CLOEXEC))) != 0 ||
+	    (r = ALLOW(ctx, splice, 2, SCMP_A1(SCMP_CMP_EQ, 0),
+	    SCMP_A3(SCMP_CMP_EQ, 0))) != 0 ||
+	    (r = ALLOW(ctx, fcntl, 1, ARG(1, F_SETPIPE_SZ))) != 0 ||
+	    (r = ALLOW(ctx, fcntl, 1, ARG(1, F_GETPIPE_SZ))) != 0 ||
+	    (r = ALLOW(ctx, fcntl, 1, ARG(1, F_DUPFD_CLOEXEC))) != 0)
+		return (r);
+	if ((r = allow_options(ctx, SCMP_SYS(setsockopt), worker_options,
+	    N(worker_options))) != 0)
+		return (r);
+	return (allow_options(ctx, SCMP_SYS(getsockopt), worker_questions,
+	    N(worker_questions)));
+}
+
+static int
+worker_rules(scmp_filter_ctx ctx)
+{
+	int	 r;
+
+	if ((r = allow_all(ctx, worker_calls, N(worker_calls))) != 0 ||
+	    (r = relay_rules(ctx)) != 0)
+		return (r);
+	/*
+	 * fork(3) as glibc does it, no threads and no namespaces; a limit of
+	 * no process makes it inert in a worker.
+	 */
+	if ((r = ALLOW(ctx, clone, 1, HAS_NOT(0, CLONE_VM | CLONE_FILES |
+	    CLONE_NEWNS | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET |
+	    CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP))) != 0)
+		return (r);
+	/* Of one's own limits only: pid 0. */
+	if ((r = ALLOW(ctx, prlimit64, 2, ARG(0, 0),
+	    ARG(1, RLIMIT_CORE))) != 0 ||
+	    (r = ALLOW(ctx, prlimit64, 2, ARG(0, 0),
+	    ARG(1, RLIMIT_NPROC))) != 0)
+		return (r);
+	if ((r = ALLOW(ctx, prctl, 1, ARG(0, PR_SET_DUMPABLE))) != 0 ||
+	    (r = ALLOW(ctx, prctl, 1, ARG(0, PR_SET_NO_NEW_PRIVS))) != 0 ||
+	    (r = ALLOW(ctx, prctl, 1, ARG(0, PR_GET_NO_NEW_PRIVS))) != 0)
+		return (r);
+	/* The spawner kills with a pidfd, which workers do not have. */
+	return (ALLOW(ctx, pidfd_send_signal, 1, ARG(1, SIGKILL)));
+}
+
+static int
+control_rules(scmp_filter_ctx ctx)
+{
+	int	 r;
+
+	if ((r = allow_all(ctx, control_calls, N(control_calls))) != 0)
+		return (r);
+	if ((r = ALLOW(ctx, socket, 2, ARG(0, AF_INET),
+	    SCMP_A1(SCMP_CMP_MASKED_EQ, 0xf, SOCK_STREAM))) != 0 ||
+	    (r = ALLOW(ctx, socket, 2, ARG(0, AF_INET6),
+	    SCMP_A1(SCMP_CMP_MASKED_EQ, 0xf, SOCK_STREAM))) != 0 ||
+	    (r = ALLOW(ctx, socketpair, 2, ARG(0, AF_UNIX),
+	    SCMP_A1(SCMP_CMP_MASKED_EQ, 0xf, SOCK_SEQPACKET))) != 0)
+		return (r);
+	if ((r = ALLOW(ctx, fcntl, 1, ARG(1, F_DUPFD_CLOEXEC))) != 0 ||
+	    (r = ALLOW(ctx, fcntl, 1, ARG(1, F_GETFL))) != 0 ||
+	    (r = ALLOW(ctx, fcntl, 1, ARG(1, F_SETFD))) != 0 ||
+	    (r = ALLOW(ctx, fcntl, 1, ARG(1, F_SETFL))) != 0)
+		return (r);
+	return (allow_options(ctx, SCMP_SYS(setsockopt), control_options,
+	    N(control_options)));
+}
+
+static scmp_filter_ctx
+build(enum cage cage)
+{
+	scmp_filter_ctx	 ctx;
+	int		 r;
+
+	if ((ctx = seccomp_init(SCMP_ACT_KILL_PROCESS)) == NULL) {
+		errno = ENOMEM;
+		return (NULL);
+	}
+	if ((r = common_rules(ctx)) == 0)
+		r = cage == CAGE_WORKER ? worker_rules(ctx) :
+		    control_rules(ctx);
+	if (r == 0)
+		return (ctx);
+	seccomp_release(ctx);
+	errno = -r;
+	return (NULL);
+}
+
+int
+cage_worker_filter(void)
+{
+	scmp_filter_ctx	 ctx;
+	int		 fd, r;
+
+	if ((ctx = build(CAGE_WORKER)) == NULL)
+		return (-1);
+	fd = memfd_create("filter", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (fd != -1 && (r = seccomp_export_bpf(ctx, fd)) != 0) {
+		(void)close(fd);
+		fd = -1;
+		errno = -r;
+	}
+	seccomp_release(ctx);
+	/* Nobody who holds it may change it: it is sent to the spawner. */
+	if (fd != -1 && fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK |
+	    F_SEAL_GROW | F_SEAL_WRITE) == -1) {
+		(void)close(fd);
+		return (-1);
+	}
+	return (fd);
+}
+
+int
+cage_print(enum cage cage, int fd)
+{
+	scmp_filter_ctx	 ctx;
+	int		 r;
+
+	if ((ctx = build(cage)) == NULL)
+		return (-1);
+	r = seccomp_export_pfc(ctx, fd);
+	seccomp_release(ctx);
+	return (r == 0 ? 0 : -1);
+}
+
+static const char *
+fence(const struct sandbox_net *net)
+{
+	size_t	 i;
+	int	 fd;
+
+	fd = landlock_begin(CAGE_FILES | CAGE_NET | CAGE_SCOPE);
+	if (fd == -1)
+		return (errno == ENOSYS || errno == EOPNOTSUPP ? NULL :
+		    "landlock_create_ruleset");
+	if (net->connect[0] != 0 &&
+	    landlock_connect(fd, net->connect[0]) == -1)
+		return ("landlock_add_rule connect");
+	for (i = 0; i < 2; i++) {
+		if (net->bind_lo[i] != 0 && landlock_bind(fd,
+		    net->bind_lo[i], net->bind_hi[i]) == -1)
+			return ("landlock_add_rule bind");
+	}
+	return (landlock_enter(fd, CAGE_FILES | CAGE_NET | CAGE_SCOPE) == -1 ?
+	    "landlock_restrict_self" : NULL);
+}
+
+const char *
+sandbox_control(const struct sandbox_net *net)
+{
+	scmp_filter_ctx	 ctx;
+	const char	*failed;
+	int		 r;
+
+	if ((failed = fence(net)) != NULL)
+		return (failed);
+	if ((ctx = build(CAGE_CONTROL)) == NULL)
+		return ("filter");
+	r = seccomp_load(ctx);
+	seccomp_release(ctx);
+	errno = r < 0 ? -r : 0;
+	if (r != 0)
+		return ("seccomp");
+	sandbox_note("seccomp");
+	return (NULL);
+}
+
+const char *
+sandbox_resolver(void)
+{
+	int	 fd;
+
+	/* Its library calls what it likes: files to read, and no program. */
+	if ((fd = landlock_begin(CAGE_READ | CAGE_SCOPE)) == -1)
+		return (errno == ENOSYS || errno == EOPNOTSUPP ? NULL :
+		    "landlock_create_ruleset");
+	if (landlock_read(fd, "/") == -1)
+		return ("landlock_add_rule");
+	return (landlock_enter(fd, CAGE_READ | CAGE_SCOPE) == -1 ?
+	    "landlock_restrict_self" : NULL);
+}
