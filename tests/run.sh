@@ -149,27 +149,6 @@ lint() {
 	    done' sh "$tmp/src"
 }
 
-# The end-to-end tests wait more than they work, so that two runs of them fit
-# beside each other.  beside NAME ARGUMENT...: e2e in the background, its
-# output goes to a file.
-lanes=
-beside() {
-	(
-		trap - EXIT
-		trap 'end_child; exit 1' INT TERM HUP
-		child=
-		e2e "$@"
-	) >"$tmp/$1.e2e" 2>&1 &
-	lanes="$lanes $1:$!"
-}
-
-end_lanes() {
-	for lane in $lanes; do
-		kill -TERM "${lane#*:}" 2>/dev/null && wait "${lane#*:}"
-	done
-}
-at_exit end_lanes
-
 # ---- all of it -------------------------------------------------------------
 
 begin=$(date +%s)
@@ -182,15 +161,14 @@ fi
 wants gcc && check gcc
 wants man && lint
 wants clang && build clang CC=clang && check clang
-sanitizers=no
+wants e2e && e2e gcc
 if wants sanitizers && build sanitizers CC=gcc --enable-sanitizers; then
 	check sanitizers
-	sanitizers=yes
+	e2e sanitizers -m "not slow"
 fi
-copy=no
 if wants copy && build copy CC=gcc --disable-splice; then
 	check copy
-	copy=yes
+	e2e copy -m "not slow" -k relay
 fi
 # The unit tests have run by now.
 wants dist && run 400 "make distcheck" quiet "$tmp/dist.log" \
@@ -199,15 +177,6 @@ wants dist && run 400 "make distcheck" quiet "$tmp/dist.log" \
 wants bench && run 120 "bench: a quick round" \
     env PASSD="$tmp/gcc/passd" PASSD_WORKER="$tmp/gcc/passd-worker" \
     sh "$tmp/src/tests/bench/run.sh" --quick
-
-[ $sanitizers = no ] || beside sanitizers -m "not slow"
-wants e2e && e2e gcc
-[ $copy = no ] || e2e copy -m "not slow" -k relay
-for lane in $lanes; do
-	wait "${lane#*:}"
-	cat "$tmp/${lane%:*}.e2e"
-done
-lanes=
 
 say
 cat "$tmp/results"
