@@ -285,6 +285,7 @@ def descriptors(pid):
     return found
 
 
+@needs_root                     # the processes are not dumpable
 def test_no_process_holds_files(start):
     """Nobody but the parent has a regular file open (but for stderr)."""
     passd = start()
@@ -297,6 +298,7 @@ def test_no_process_holds_files(start):
         assert not files, (role, files)
 
 
+@needs_root
 def test_descriptors_do_not_leak(start):
     passd = start(count=90)
     alice = passd.client("alice")

@@ -633,6 +633,22 @@ def test_same_port_oneshot(same):
 
 # The owner is not there.
 
+def leave(client):
+    """Log out, and wait until the server knows."""
+    client.user.close()
+    other = client.daemon.client("bob")
+    end = time.monotonic() + 5
+    while True:
+        try:
+            reply = other.user.iq(client.jid, "get",
+                                  "<ping xmlns='urn:xmpp:ping'/>", 0.5)
+        except AssertionError:
+            continue            # lost with the session
+        if reply.error and reply.error.condition == "service-unavailable":
+            return
+        assert time.monotonic() < end
+
+
 def test_owner_gone(start):
     """Row 7b: the bounce of a request closes his ports after the grace."""
     passd = start()
@@ -640,7 +656,7 @@ def test_owner_gone(start):
     ports = [tablet.register(), tablet.register()]
     home = passd.client("alice")
     stays = home.register()
-    tablet.user.close()
+    leave(tablet)
     peer = tcp.connect(at(ports[0]))
     assert tcp.ending(peer)
     passd.wait_log(r"ended port=%d .*cause=bounced" % ports[0])
@@ -705,7 +721,7 @@ def test_owner_back_within_the_grace(start):
     passd = start(timeout={"owner-gone": "2s"})
     tablet = passd.client("alice", "tablet")
     port = tablet.register()
-    tablet.user.close()
+    leave(tablet)
     assert tcp.ending(tcp.connect(at(port)))
     passd.wait_log(r"ended port=%d .*cause=bounced" % port)
     tablet.user.again()
