@@ -3,7 +3,6 @@
 #include <sys/syscall.h>
 
 #include <errno.h>
-#include <fcntl.h>
 #include <unistd.h>
 
 #include "landlock.h"
@@ -132,18 +131,12 @@ landlock_bind(int fd, uint16_t lo, uint16_t hi)
 }
 
 int
-landlock_read(int fd, const char *path)
+landlock_read(int fd, int dir)
 {
-	struct path_beneath	 rule;
-	long			 r;
+	struct path_beneath	 rule = { FS_READ_FILE | FS_READ_DIR, dir };
 
-	rule.allowed = FS_READ_FILE | FS_READ_DIR;
-	rule.parent_fd = open(path, O_PATH | O_CLOEXEC);
-	if (rule.parent_fd == -1)
-		return (-1);
-	r = syscall(SYS_landlock_add_rule, fd, RULE_PATH_BENEATH, &rule, 0);
-	(void)close(rule.parent_fd);
-	return ((int)r);
+	return ((int)syscall(SYS_landlock_add_rule, fd, RULE_PATH_BENEATH,
+	    &rule, 0));
 }
 
 int

@@ -34,11 +34,11 @@ int	landlock_connect(int, uint16_t);
 int	landlock_bind(int, uint16_t, uint16_t);
 
 /*
- * landlock_read(fd, path):
- * With CAGE_READ: allow to read what is below ${path}.  Return 0, or -1
- * with errno.
+ * landlock_read(fd, dir):
+ * With CAGE_READ: allow to read what is below the directory ${dir}, open with
+ * O_PATH.  Return 0, or -1 with errno.
  */
-int	landlock_read(int, const char *);
+int	landlock_read(int, int);
 
 /*
  * landlock_enter(fd, what):

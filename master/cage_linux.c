@@ -339,13 +339,17 @@ sandbox_control(const struct sandbox_net *net)
 const char *
 sandbox_resolver(void)
 {
-	int	 fd;
+	int	 fd, r, root;
 
 	/* Its library calls what it likes: files to read, and no program. */
 	if ((fd = landlock_begin(CAGE_READ | CAGE_SCOPE)) == -1)
 		return (errno == ENOSYS || errno == EOPNOTSUPP ? NULL :
 		    "landlock_create_ruleset");
-	if (landlock_read(fd, "/") == -1)
+	if ((root = open("/", O_PATH | O_CLOEXEC)) == -1)
+		return ("open of the root directory");
+	r = landlock_read(fd, root);
+	(void)close(root);
+	if (r == -1)
 		return ("landlock_add_rule");
 	return (landlock_enter(fd, CAGE_READ | CAGE_SCOPE) == -1 ?
 	    "landlock_restrict_self" : NULL);
