@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """passd as a daemon: options, processes, signals, deaths."""
 
+import functools
 import grp
 import os
 import pwd
@@ -657,28 +658,33 @@ def test_many_reloads(start):
 
 def test_server_restart(restartable, launch):
     """Relays go on, what is due is told after the reconnection, and all
-    works again within seconds."""
+    works again within seconds.  A gate in front of the server lets the
+    owner in first, else the notice could find him away."""
     server, people = restartable
-    passd = launch(server, people)
-    alice = passd.client("alice")
-    port, expiring = alice.register(), alice.register(expire=2)
-    peer, leg = relay(alice, port)
-    mark = passd.mark()
-    server.stop()
-    passd.wait_log(r"link down reason=", since=mark)
-    tcp.joined(peer, leg)
-    time.sleep(1.5)
-    passd.wait_log(r"closed port=%d .*cause=expired" % expiring, since=mark)
-    server.start()
-    # The owner is back before passd is: else the notice would bounce.
-    alice.user.again()
-    passd.wait_log(r"link up ", 10, mark)
-    alice.notice(["expire", "close", "proxy"], expiring)
-    assert port in alice.ports()
-    tcp.joined(peer, leg)
-    tcp.hang_up(peer, leg)
-    passd.wait_log(r"ended port=%d .*cause=eof" % port)
-    relay(alice, port)
+    gate = functools.partial(tcp.unix_proxy, server.component)
+    with gate(late=True) as path:
+        with gate(path):
+            passd = launch(server, people, server='"%s"' % path)
+            alice = passd.client("alice")
+            port, expiring = alice.register(), alice.register(expire=2)
+            peer, leg = relay(alice, port)
+            mark = passd.mark()
+            server.stop()
+            passd.wait_log(r"link down reason=", since=mark)
+        tcp.joined(peer, leg)
+        passd.wait_log(r"closed port=%d .*cause=expired" % expiring,
+                       since=mark)
+        server.start()
+        alice.user.again()
+        tcp.joined(peer, leg)
+        with gate(path):
+            passd.wait_log(r"link up ", 15, mark)
+            alice.notice(["expire", "close", "proxy"], expiring)
+            assert port in alice.ports()
+            tcp.joined(peer, leg)
+            tcp.hang_up(peer, leg)
+            passd.wait_log(r"ended port=%d .*cause=eof" % port)
+            relay(alice, port)
 
 
 def test_server_killed(restartable, launch):
