@@ -15,9 +15,9 @@ enum cause {
 	CAUSE_IDLE = 4,			/* timeout idle */
 	CAUSE_HALF_CLOSE = 5,		/* timeout half-close */
 	CAUSE_ERROR = 6,		/* the kernel refused; see the log */
-	CAUSE_PEER_GONE = 7,		/* the stranger left before the answer */
+	CAUSE_PEER_GONE = 7,		/* the stranger left unanswered */
 	CAUSE_DENIED = 8,		/* the owner said no */
-	CAUSE_BOUNCED = 9,		/* the request did not reach the owner */
+	CAUSE_BOUNCED = 9,		/* the owner could not be asked */
 	CAUSE_ANSWER_TIMEOUT = 10,	/* timeout answer */
 	CAUSE_CONNECT_TIMEOUT = 11,	/* timeout connect: no owner's leg */
 	CAUSE_CONTESTED = 12,		/* several legs, none of them proven */

@@ -262,7 +262,7 @@ struct msg_in {
 /* What a descriptor in a message has to be. */
 enum msg_fd {
 	MSG_FD_NONE,
-	MSG_FD_FILE,		/* a file: it can seek; who opened it saw more */
+	MSG_FD_FILE,		/* it can seek; who opened it saw more */
 	MSG_FD_STREAM,		/* a stream socket that does not listen */
 	MSG_FD_LISTENER,	/* a listening TCP socket */
 	MSG_FD_CHANNEL		/* a SOCK_SEQPACKET socket */

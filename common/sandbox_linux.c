@@ -64,7 +64,8 @@ enter(unsigned int what)
 
 	if ((fd = landlock_begin(what)) == -1)
 		return (no_landlock() ? NULL : "landlock_create_ruleset");
-	return (landlock_enter(fd, what) == -1 ? "landlock_restrict_self" : NULL);
+	return (landlock_enter(fd, what) == -1 ?
+	    "landlock_restrict_self" : NULL);
 }
 
 static const char *

@@ -78,7 +78,7 @@ struct port {
 	int			 exited;	/* MSG_EXITED has come */
 	int			 status;	/* its waitpid(2) status */
 	int			 kill_wanted;	/* told to be killed by us */
-	struct iq		*request;	/* registration to be answered */
+	struct iq		*request;	/* to be answered when ready */
 	struct event		 timer;		/* start, expiry or burial */
 	struct event		 gone_timer;	/* the owner seems to be gone */
 	struct client_list	 clients;
