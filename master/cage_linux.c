@@ -171,8 +171,8 @@ relay_rules(scmp_filter_ctx ctx)
 	    ARG(3, SOCK_NONBLOCK | SOCK_CLOEXEC))) != 0 ||
 	    (r = ALLOW(ctx, pipe2, 1,
 	    ARG(1, O_NONBLOCK | O_CLOEXEC))) != 0 ||
-	    (r = ALLOW(ctx, splice, 2, SCMP_A1(SCMP_CMP_EQ, 0),
-	    SCMP_A3(SCMP_CMP_EQ, 0))) != 0 ||
+	    (r = ALLOW(ctx, splice, 2, SCMP_A1(SCMP_CMP_EQ, 0, 0),
+	    SCMP_A3(SCMP_CMP_EQ, 0, 0))) != 0 ||
 	    (r = ALLOW(ctx, fcntl, 1, ARG(1, F_SETPIPE_SZ))) != 0 ||
 	    (r = ALLOW(ctx, fcntl, 1, ARG(1, F_GETPIPE_SZ))) != 0 ||
 	    (r = ALLOW(ctx, fcntl, 1, ARG(1, F_DUPFD_CLOEXEC))) != 0)
