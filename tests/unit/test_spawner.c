@@ -10,6 +10,7 @@
 #include <criterion/criterion.h>
 
 #include <dirent.h>
+#include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -17,6 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cage.h"
 #include "log.h"
 #include "mono.h"
 #include "spawner.h"
@@ -69,12 +71,16 @@ static void
 boot(const char *dir, uint32_t flags)
 {
 	struct msg_boot	 m;
+	int		 filter;
 
 	msg_init(&m, sizeof(m), MSG_BOOT, 0);
 	m.flags = flags;
 	m.uid = m.gid = DROP_ID;
 	(void)strlcpy(m.chroot, dir, sizeof(m.chroot));
-	cr_assert_eq(msg_send(parent, &m, sizeof(m), NULL, 0), 0);
+	cr_assert((filter = cage_worker_filter()) != -1 || errno == 0);
+	cr_assert_eq(msg_send(parent, &m, sizeof(m), &filter, filter != -1),
+	    0);
+	close(filter);
 	cr_assert_eq(hear(parent, EDGE_SPAWNER_PARENT), MSG_OK);
 	/* What holds it is said first; what failed would be said here, too. */
 	if (in.hdr.type == MSG_LOG && in.log.level == LOG_LEVEL_INFO)
@@ -440,6 +446,24 @@ expect_status(pid_t pid, const char *name, const char *want)
 	s = buf + strspn(buf, " \t");
 	cr_expect_eq(strncmp(s, want, strlen(want)), 0, "%s: \"%s\"", name,
 	    s);
+}
+
+/* The filter holds spawner and worker, where there is one. */
+Test(spawner, filtered)
+{
+	struct spawned	 a;
+	int		 filter;
+
+	if ((filter = cage_worker_filter()) == -1)
+		cr_skip_test("no filter here");
+	close(filter);
+	start();
+	spawn(&a, 1);
+	expect_status(spawner, "Seccomp", "2");
+	expect_status(a.pid, "Seccomp", "2");
+	expect_status(a.pid, "NoNewPrivs", "1");
+	close(a.chan);
+	stop();
 }
 
 Test(spawner, dropped)

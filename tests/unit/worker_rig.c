@@ -18,9 +18,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cage.h"
 #include "mono.h"
-#include "worker_rig.h"
+#include "privdrop.h"
+#include "sandbox.h"
 #include "worker.h"
+#include "worker_rig.h"
 
 /* ---- the process --------------------------------------------------------*/
 
@@ -58,6 +61,20 @@ rig_listener(int family, uint16_t *port)
 	return (fd);
 }
 
+#define FILES_MAX	256	/* if descriptors are to be short */
+
+/* What the spawner does to itself before it forks. */
+static void
+lock_in(int filter, int files)
+{
+	struct rlimit	 rl = { FILES_MAX, FILES_MAX };
+
+	if (files != 0 && setrlimit(RLIMIT_NOFILE, &rl) == -1)
+		_exit(2);
+	if (priv_lock(1) != NULL || sandbox_spawner(filter) != NULL)
+		_exit(2);
+}
+
 /*
  * Leave room for ${files} descriptors.  A low limit alone would not do:
  * poll(2) takes no more entries than the limit.
@@ -65,12 +82,11 @@ rig_listener(int family, uint16_t *port)
 static void
 use_up_files(int files)
 {
-	struct rlimit	 rl = { 256, 256 };
+	int	 fd;
 
-	if (setrlimit(RLIMIT_NOFILE, &rl) == -1)
-		_exit(2);
-	while (dup(WORKER_CHANNEL) < 255 - files)
-		continue;
+	do {
+		fd = fcntl(WORKER_CHANNEL, F_DUPFD_CLOEXEC, 0);
+	} while (fd != -1 && fd < FILES_MAX - 1 - files);
 }
 
 /* As become_worker() of the spawner. */
@@ -80,7 +96,8 @@ become_worker(const struct msg_limits *l, const int *fds, int nfds, int files)
 	int	 high[MSG_FDS_MAX], i;
 
 	for (i = 0; i < nfds; i++) {
-		high[i] = fcntl(fds[i], F_DUPFD, WORKER_CHANNEL + MSG_FDS_MAX);
+		high[i] = fcntl(fds[i], F_DUPFD_CLOEXEC,
+		    WORKER_CHANNEL + MSG_FDS_MAX);
 		if (high[i] == -1)
 			_exit(2);
 	}
@@ -110,6 +127,7 @@ start(struct rig *r, const struct msg_limits *l, int v6, int files)
 {
 	struct msg_limits	 usual;
 	int			 fds[MSG_FDS_MAX], pair[2], nfds = 0, i;
+	int			 filter;
 
 	memset(r, 0, sizeof(*r));
 	rig_limits(&usual);
@@ -122,9 +140,13 @@ start(struct rig *r, const struct msg_limits *l, int v6, int files)
 	if (v6)
 		fds[nfds++] = rig_listener(AF_INET6, &r->port);
 	usual.port = r->port;
+	cr_assert((filter = cage_worker_filter()) != -1 || errno == 0);
 	cr_assert_geq(r->pid = fork(), 0);
-	if (r->pid == 0)
+	if (r->pid == 0) {
+		lock_in(filter, files);
 		become_worker(&usual, fds, nfds, files);
+	}
+	close(filter);
 	for (i = 0; i < nfds; i++)
 		close(fds[i]);
 	rig_event(r, MSG_READY);

@@ -9,8 +9,9 @@
 #include "msg.h"
 
 /*
- * A worker in a process of its own, set up as the spawner does, with the
- * test as control, strangers and owner around it.
+ * A worker in a process of its own, set up and locked in as the spawner
+ * does, with the test as control, strangers and owner around it: a system
+ * call too few in its filter shows here.
  */
 
 #define RIG_ID		4711
