@@ -19,6 +19,7 @@ struct ask {
 	struct jid	*to;
 	struct xml_out	 xml;		/* notices only: to be sent again */
 	unsigned int	 tries;
+	int		 sent;		/* on the stream that is up */
 	ask_fn		 fn;		/* questions only */
 	void		*arg;
 	struct event	 timer;
@@ -91,8 +92,10 @@ send_notice(struct ask *a)
 	if (!xmpp_is_up())
 		return;			/* ask_link_up() tries again */
 	/* If its queue is full: no try, but another one later. */
-	if (xmpp_send(&a->xml) == 0)
+	if (xmpp_send(&a->xml) == 0) {
 		a->tries++;
+		a->sent = 1;
+	}
 	start_timer(a, ASK_NOTICE_MS);
 }
 
@@ -111,10 +114,11 @@ on_timer(int fd, short what, void *arg)
 		fn(ASK_TIMEOUT, NULL, arg);
 		return;
 	}
-	if (a->tries < ASK_TRIES) {
+	if (!a->sent || !xmpp_is_up()) {
 		send_notice(a);
 		return;
 	}
+	/* Told once and for all: streams lose nothing, links do. */
 	log_info("notice jid=%s unanswered, given up",
 	    jid_log(a->to, who, sizeof(who)));
 	forget(a);
@@ -219,6 +223,7 @@ ask_link_up(void)
 
 	for (a = TAILQ_FIRST(&notices); a != NULL; a = next) {
 		next = TAILQ_NEXT(a, notice);
+		a->sent = 0;
 		if (a->tries >= ASK_TRIES)
 			forget(a);
 		else

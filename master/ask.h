@@ -14,8 +14,9 @@
  *
  * Two kinds: a question (an incoming connection) is sent once and fails
  * when its time is over; a notice (a port has closed) waits while the link
- * is down, is sent again after a reconnection if no answer has come, under
- * the same id, and is given up after ASK_TRIES tries.
+ * is down, is sent once a stream, again under the same id after a
+ * reconnection if no answer has come, and is given up when its time is over
+ * or after ASK_TRIES tries.
  */
 
 #define ASK_ID_LEN	32		/* hexadecimal digits of 16 bytes */
