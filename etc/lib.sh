@@ -29,7 +29,7 @@ $lib_exit"
 
 lib_finish() {
 	lib_status=$?
-	trap '' INT TERM HUP
+	trap '' INT TERM HUP PIPE
 	trap - EXIT
 	eval "$lib_exit"
 	exit "$lib_status"
@@ -38,6 +38,8 @@ trap lib_finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 trap 'exit 129' HUP
+# The reader of our output may leave: sh etc/try.sh | head
+trap 'exit 141' PIPE
 
 # ---- packages --------------------------------------------------------------
 

@@ -61,13 +61,36 @@ wants() {
 	return 1
 }
 
-# A step runs in the background, so that a signal is acted on at once, and gets
-# SIGINT at the end: make ends then, and pytest puts its servers away.
+# descendants PID: print PID and all below it.
+descendants() {
+	ps -e -o pid= -o ppid= | awk -v pid="$1" '
+	    { parent[$1] = $2 }
+	    END {
+		found[pid] = 1
+		do {
+			more = 0
+			for (p in parent)
+				if (!(p in found) && parent[p] in found)
+					found[p] = more = 1
+		} while (more)
+		for (p in found)
+			print p
+	    }'
+}
+
+# A step runs in the background, so that a signal is acted on at once.  When we
+# are told to end, pytest gets SIGINT and puts its servers away; of any other
+# step all processes end, since Criterion's are in a process group of their own
+# and hear nothing of a Ctrl-C.
 child=
 end_child() {
-	if [ -n "$child" ] && kill -INT "$child" 2>/dev/null; then
-		wait "$child"
-	fi
+	[ -n "$child" ] || return 0
+	# shellcheck disable=SC2046 # a list of numbers
+	case $what in
+	*"end to end"*) kill -INT "$child" 2>/dev/null ;;
+	*) kill -TERM $(descendants "$child") 2>/dev/null ;;
+	esac
+	wait "$child"
 }
 at_exit end_child
 
