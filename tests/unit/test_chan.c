@@ -263,6 +263,22 @@ Test(chan, queue_keeps_order)
 	close(far);
 }
 
+/* There is room again, but some wait already: behind those. */
+Test(chan, nothing_overtakes_the_queue)
+{
+	uint32_t	 n = fill_kernel(), i, id = 0;
+
+	start(EDGE_WORKER_CONTROL, MSG_ST_RUN);
+	for (i = 0; i < n + 10; i++)
+		cr_assert_eq(send_drop(i), 0);
+	cr_expect_eq(drain(&id), (int)n);
+	cr_assert_eq(send_drop(n + 10), 0);
+	run();
+	cr_expect_eq(drain(&id), 11);
+	chan_free(chan);
+	close(far);
+}
+
 Test(chan, does_not_read)
 {
 	uint32_t	 n = fill_kernel(), i;

@@ -337,6 +337,7 @@ Test(leg, wrong_token)
 	};
 	struct rig			 r;
 	uint16_t			 rdv;
+	int64_t				 began;
 	size_t				 i;
 	int				 peer, owner;
 
@@ -349,12 +350,14 @@ Test(leg, wrong_token)
 		rig_leg(&r, 1, LEG_WRONG_TOKEN, owner);
 		rig_rst(owner);
 	}
-	/* Some of it, then the end. */
+	/* Some of it, then the end, which is not waited with. */
+	began = mono_ms();
 	cr_assert_geq(owner = rig_connect(rdv, THIEF), 0);
 	rig_say(owner, "0123456789abcde");
 	shutdown(owner, SHUT_WR);
 	rig_leg(&r, 1, LEG_WRONG_TOKEN, owner);
 	rig_rst(owner);
+	cr_expect_lt(mono_ms() - began, 2500);
 	cr_assert_geq(owner = rig_connect(rdv, OWNER), 0);
 	rig_say(owner, token);
 	rig_paired(&r, 1, owner, 0);
