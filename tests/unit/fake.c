@@ -30,6 +30,7 @@
 struct ctl		 ctl;
 int			 fake_up, fake_full;
 unsigned int		 fake_empty;
+char			 fake_question_id[ASK_ID_LEN + 1];
 
 static char		*sent[SENT_MAX];
 static size_t		 sent_head, sent_tail;
@@ -536,6 +537,57 @@ fake_command(struct fake_worker *w, struct msg_in *in)
 {
 	return (msg_recv(w->chan, EDGE_CONTROL_WORKER, MSG_ST_RUN, in) ==
 	    MSG_OK);
+}
+
+struct msg_in *
+fake_expect(struct fake_worker *w, enum msg_type type)
+{
+	static struct msg_in	 in;
+
+	cr_assert(fake_command(w, &in), "no command for worker %u", w->id);
+	cr_assert_eq(in.hdr.type, type, "command %u", in.hdr.type);
+	cr_expect_eq(in.hdr.id, w->id);
+	msg_close_fds(&in);
+	return (&in);
+}
+
+int
+fake_quiet(struct fake_worker *w)
+{
+	static struct msg_in	 in;
+
+	return (!fake_command(w, &in));
+}
+
+uint16_t
+fake_question(struct fake_worker *w, uint32_t session)
+{
+	const struct stanza	*s;
+	struct port		*p = registry_by_id(w->id);
+	char			 want[128];
+	uint16_t		 rdv;
+
+	cr_assert_not_null(p);
+	fake_client(w, session, "198.51.100.7", 40100);
+	rdv = registry_client(p, session)->rendezvous;
+	cr_expect_eq(fake_expect(w, MSG_RENDEZVOUS)->session.session,
+	    session);
+	cr_assert_not_null(s = fake_sent());
+	(void)snprintf(want, sizeof(want), "set client,port=40100:"
+	    "198.51.100.7 proxy,port=%u:203.0.113.7", rdv);
+	cr_expect_str_eq(fake_describe(s), want);
+	cr_expect_str_eq(stanza_attr(s, "from"), FAKE_US);
+	cr_assert_eq(strlcpy(fake_question_id, stanza_attr(s, "id"),
+	    sizeof(fake_question_id)), ASK_ID_LEN);
+	cr_expect_null(fake_sent());
+	return (rdv);
+}
+
+void
+fake_reply(const char *type, const char *from, const char *payload)
+{
+	fake_iq("<iq type='%s' id='%s' from='%s' to='" FAKE_US "'>%s</iq>",
+	    type, fake_question_id, from, payload);
 }
 
 const char *

@@ -4,6 +4,7 @@
 
 #include <stdint.h>
 
+#include "ask.h"
 #include "ctl.h"
 #include "msg.h"
 #include "stanza.h"
@@ -117,11 +118,32 @@ void	fake_close(struct fake_worker *);
 int	fake_command(struct fake_worker *, struct msg_in *);
 
 /*
+ * fake_expect(w, type):
+ * The next command has to be a ${type}: return it, its descriptors closed.
+ * fake_quiet(w): is there none?
+ */
+struct msg_in *fake_expect(struct fake_worker *, enum msg_type);
+int	fake_quiet(struct fake_worker *);
+
+/*
  * fake_register(w, jid, payload):
  * ${jid} registers, the worker starts, the result is there.  Return it
  * described.
  */
 const char *fake_register(struct fake_worker *, const char *, const char *);
+
+/*
+ * fake_question(w, session):
+ * A stranger connects to ${w}: the rendezvous listeners reach the worker,
+ * the question reaches the owner.  Return the rendezvous port.
+ */
+uint16_t fake_question(struct fake_worker *, uint32_t);
+
+/* fake_question_id: of the last question; may be changed. */
+extern char		 fake_question_id[ASK_ID_LEN + 1];
+
+/* fake_reply(type, from, payload): ${from} answers the last question. */
+void	fake_reply(const char *, const char *, const char *);
 
 /* fake_logged(text): how many log lines so far contain ${text}. */
 int	fake_logged(const char *);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * A stranger has connected: the question to the owner, his answer, and what
- * the worker says of it; then workers that do not keep to it.
+ * the worker says of it.
  */
 #include <criterion/criterion.h>
 
@@ -22,8 +22,6 @@
 #define US	"203.0.113.7"
 #define RDV	20		/* rendezvous ports that there are */
 
-static char	 question_id[ASK_ID_LEN + 1];
-
 static void
 start(void)
 {
@@ -32,30 +30,10 @@ start(void)
 
 TestSuite(client, .init = start, .fini = fake_stop, .timeout = 60);
 
-static struct msg_in *
-command(struct fake_worker *w, enum msg_type type)
-{
-	static struct msg_in	 in;
-
-	cr_assert(fake_command(w, &in), "no command for worker %u", w->id);
-	cr_assert_eq(in.hdr.type, type, "command %u", in.hdr.type);
-	cr_expect_eq(in.hdr.id, w->id);
-	msg_close_fds(&in);
-	return (&in);
-}
-
-static int
-quiet(struct fake_worker *w)
-{
-	static struct msg_in	 in;
-
-	return (!fake_command(w, &in));
-}
-
 static void
 expect_drop(struct fake_worker *w, uint32_t session, enum cause cause)
 {
-	struct msg_in	*in = command(w, MSG_DROP);
+	struct msg_in	*in = fake_expect(w, MSG_DROP);
 
 	cr_expect_eq(in->session.session, session);
 	cr_expect_eq(in->session.cause, cause, "%s",
@@ -78,38 +56,6 @@ rdv_left(void)
 	return (pool_left(ctl.rendezvous, mono_ms()));
 }
 
-/*
- * A stranger connects to ${w}: the rendezvous listeners reach the worker,
- * the question reaches the owner.  Return the rendezvous port.
- */
-static uint16_t
-connect_client(struct fake_worker *w, uint32_t session)
-{
-	const struct stanza	*s;
-	char			 want[128];
-	uint16_t		 rdv;
-
-	fake_client(w, session, "198.51.100.7", 40100);
-	rdv = registry_client(port_of(w), session)->rendezvous;
-	cr_expect_eq(command(w, MSG_RENDEZVOUS)->session.session, session);
-	cr_assert_not_null(s = fake_sent());
-	(void)snprintf(want, sizeof(want), "set client,port=40100:"
-	    "198.51.100.7 proxy,port=%u:" US, rdv);
-	cr_expect_str_eq(fake_describe(s), want);
-	cr_expect_str_eq(stanza_attr(s, "from"), FAKE_US);
-	cr_assert_eq(strlcpy(question_id, stanza_attr(s, "id"),
-	    sizeof(question_id)), ASK_ID_LEN);
-	cr_expect_null(fake_sent());
-	return (rdv);
-}
-
-static void
-reply(const char *type, const char *from, const char *payload)
-{
-	fake_iq("<iq type='%s' id='%s' from='%s' to='" FAKE_US "'>%s</iq>",
-	    type, question_id, from, payload);
-}
-
 /* ---- a session ----------------------------------------------------------*/
 
 Test(client, whole_session)
@@ -120,7 +66,7 @@ Test(client, whole_session)
 	char			 want[256];
 
 	(void)fake_register(&w, ALICE, "");
-	rdv = connect_client(&w, 1);
+	rdv = fake_question(&w, 1);
 	cr_expect_geq(rdv, ctl.conf->rendezvous.lo);
 	cr_expect_leq(rdv, ctl.conf->rendezvous.hi);
 	cr_expect_eq(rdv_left(), RDV - 1);
@@ -128,8 +74,8 @@ Test(client, whole_session)
 	    " session=1 peer=198.51.100.7:40100 rendezvous=%u", w.port, rdv);
 	cr_expect_eq(fake_logged(want), 1);
 	cr_expect_eq(port_of(&w)->user->nsessions, 0);
-	reply("result", ALICE, "<query xmlns='" NS_PASS "'/>");
-	m = &command(&w, MSG_ANSWER)->answer;
+	fake_reply("result", ALICE, "<query xmlns='" NS_PASS "'/>");
+	m = &fake_expect(&w, MSG_ANSWER)->answer;
 	cr_expect_eq(m->session, 1);
 	cr_expect_eq(m->flags, 0);
 	cr_expect_eq(port_of(&w)->user->nsessions, 1);
@@ -144,9 +90,9 @@ Test(client, whole_session)
 	cr_expect_eq(fake_logged(want), 1);
 	cr_expect_eq(port_of(&w)->user->nsessions, 0);
 	cr_expect_null(registry_client(port_of(&w), 1));
-	cr_expect(quiet(&w));
+	cr_expect(fake_quiet(&w));
 	/* The port listens on. */
-	(void)connect_client(&w, 2);
+	(void)fake_question(&w, 2);
 	cr_expect_eq(fake_killed(), 0);
 }
 
@@ -230,13 +176,13 @@ accept_with(struct fake_worker *w, uint32_t session, size_t i)
 	const struct msg_answer	*m;
 	struct addr		 a;
 
-	(void)connect_client(w, session);
-	reply("result", ALICE, accepts[i].payload);
+	(void)fake_question(w, session);
+	fake_reply("result", ALICE, accepts[i].payload);
 	if (accepts[i].flags == -1) {
 		expect_drop(w, session, CAUSE_DENIED);
 		return;
 	}
-	m = &command(w, MSG_ANSWER)->answer;
+	m = &fake_expect(w, MSG_ANSWER)->answer;
 	cr_expect_eq(m->session, session);
 	cr_expect_eq(m->flags, (uint32_t)accepts[i].flags, "%s",
 	    accepts[i].payload);
@@ -269,28 +215,28 @@ Test(client, answers_of_others)
 	struct fake_worker	 w;
 
 	(void)fake_register(&w, ALICE, "");
-	(void)connect_client(&w, 1);
-	reply("result", "alice@example.org/y", "");
-	reply("result", "alice@example.org", "");
-	reply("error", "alice@example.org", "");
-	reply("result", "mallory@example.org/x", "");
-	reply("error", "example.org", "");
-	question_id[31] ^= 1;
-	reply("result", ALICE, "");
-	question_id[31] ^= 1;
-	cr_expect(quiet(&w));
+	(void)fake_question(&w, 1);
+	fake_reply("result", "alice@example.org/y", "");
+	fake_reply("result", "alice@example.org", "");
+	fake_reply("error", "alice@example.org", "");
+	fake_reply("result", "mallory@example.org/x", "");
+	fake_reply("error", "example.org", "");
+	fake_question_id[31] ^= 1;
+	fake_reply("result", ALICE, "");
+	fake_question_id[31] ^= 1;
+	cr_expect(fake_quiet(&w));
 	/* The port moves on; who was asked has to answer. */
 	fake_iq("<iq type='set' id='a' from='alice@example.org/y' to='"
 	    FAKE_US "'>" PASS("<proxy port='%u'>" US "</proxy>") "</iq>",
 	    w.port);
 	(void)fake_sent();
-	reply("result", "alice@example.org/y", "");
-	cr_expect(quiet(&w));
-	reply("result", ALICE, "");
-	(void)command(&w, MSG_ANSWER);
+	fake_reply("result", "alice@example.org/y", "");
+	cr_expect(fake_quiet(&w));
+	fake_reply("result", ALICE, "");
+	(void)fake_expect(&w, MSG_ANSWER);
 	/* Once is enough. */
-	reply("error", ALICE, "");
-	cr_expect(quiet(&w));
+	fake_reply("error", ALICE, "");
+	cr_expect(fake_quiet(&w));
 }
 
 #define STANZA(cond)	"<" cond " xmlns='" NS_STANZAS "'/>"
@@ -347,9 +293,9 @@ Test(client, denied)
 
 	(void)fake_register(&w, ALICE, "");
 	for (i = 0; i < sizeof(denials) / sizeof(denials[0]); i++) {
-		(void)connect_client(&w, i + 1);
+		(void)fake_question(&w, i + 1);
 		before = fake_logged("owner missing");
-		reply("error", ALICE, denials[i].payload);
+		fake_reply("error", ALICE, denials[i].payload);
 		expect_drop(&w, i + 1, denials[i].cause);
 		cr_expect_eq(fake_logged("owner missing") - before,
 		    denials[i].missing, "%s", denials[i].payload);
@@ -365,11 +311,11 @@ Test(client, bounced_and_not_seen_again)
 	struct fake_worker	 w;
 
 	(void)fake_register(&w, ALICE, "");
-	(void)connect_client(&w, 1);
-	reply("error", ALICE, ERR("cancel", "service-unavailable"));
+	(void)fake_question(&w, 1);
+	fake_reply("error", ALICE, ERR("cancel", "service-unavailable"));
 	expect_drop(&w, 1, CAUSE_BOUNCED);
 	fake_sleep(10100);
-	cr_expect_eq(command(&w, MSG_CLOSE)->close.cause, CAUSE_OWNER_GONE);
+	cr_expect_eq(fake_expect(&w, MSG_CLOSE)->close.cause, CAUSE_OWNER_GONE);
 }
 
 /* The port has moved to a resource that is there (row 11). */
@@ -378,16 +324,16 @@ Test(client, bounced_after_the_port_has_moved)
 	struct fake_worker	 w;
 
 	(void)fake_register(&w, "alice@example.org/old", "");
-	(void)connect_client(&w, 1);
+	(void)fake_question(&w, 1);
 	fake_iq("<iq type='set' id='a' from='" ALICE "' to='" FAKE_US "'>"
 	    "<query xmlns='" NS_PASS "'><proxy port='%u'>" US "</proxy>"
 	    "</query></iq>", w.port);
 	cr_expect_eq(strncmp(fake_describe(fake_sent()), "result", 6), 0);
-	reply("error", "alice@example.org/old", ERR("cancel", "gone"));
+	fake_reply("error", "alice@example.org/old", ERR("cancel", "gone"));
 	expect_drop(&w, 1, CAUSE_BOUNCED);
 	cr_expect_eq(fake_logged("owner missing"), 0);
 	fake_sleep(20000);
-	cr_expect(quiet(&w));
+	cr_expect(fake_quiet(&w));
 }
 
 Test(client, no_answer)
@@ -396,16 +342,16 @@ Test(client, no_answer)
 
 	fake_conf("timeout { answer 7s }");
 	(void)fake_register(&w, ALICE, "");
-	(void)connect_client(&w, 1);
+	(void)fake_question(&w, 1);
 	fake_sleep(6900);
-	cr_expect(quiet(&w));
+	cr_expect(fake_quiet(&w));
 	fake_sleep(200);
-	(void)command(&w, MSG_DROP);
-	reply("result", ALICE, "");
-	cr_expect(quiet(&w), "too late");
+	(void)fake_expect(&w, MSG_DROP);
+	fake_reply("result", ALICE, "");
+	cr_expect(fake_quiet(&w), "too late");
 	fake_ended(&w, 1, CAUSE_ANSWER_TIMEOUT, 0, 0);
 	cr_expect_eq(rdv_left(), RDV);
-	(void)connect_client(&w, 2);
+	(void)fake_question(&w, 2);
 }
 
 /* Trap 8: the stranger has gone, the answer comes late. */
@@ -414,13 +360,13 @@ Test(client, gone_before_the_answer)
 	struct fake_worker	 w;
 
 	(void)fake_register(&w, ALICE, "");
-	(void)connect_client(&w, 1);
+	(void)fake_question(&w, 1);
 	fake_ended(&w, 1, CAUSE_PEER_GONE, 0, 0);
 	cr_expect_eq(rdv_left(), RDV);
-	reply("result", ALICE, "");
-	cr_expect(quiet(&w));
+	fake_reply("result", ALICE, "");
+	cr_expect(fake_quiet(&w));
 	fake_sleep(60000);
-	cr_expect(quiet(&w));
+	cr_expect(fake_quiet(&w));
 	cr_expect_eq(fake_logged("cause=peer-gone in=0 out=0"), 1);
 }
 
@@ -437,11 +383,11 @@ Test(client, link_down)
 	fake_up = 1;
 	fake_full = 1;
 	fake_client(&w, 2, "198.51.100.7", 1);
-	(void)command(&w, MSG_RENDEZVOUS);
+	(void)fake_expect(&w, MSG_RENDEZVOUS);
 	expect_drop(&w, 2, CAUSE_LINK_DOWN);
 	fake_full = 0;
 	cr_expect_eq(rdv_left(), RDV);
-	(void)connect_client(&w, 3);
+	(void)fake_question(&w, 3);
 }
 
 Test(client, no_rendezvous_port_left)
@@ -452,12 +398,12 @@ Test(client, no_rendezvous_port_left)
 	fake_conf("quota default { pending 64 per port }");
 	(void)fake_register(&w, ALICE, "");
 	for (i = 1; i <= RDV; i++)
-		(void)connect_client(&w, i);
+		(void)fake_question(&w, i);
 	fake_client(&w, i, "198.51.100.7", 1);
 	expect_drop(&w, i, CAUSE_ERROR);
 	cr_expect_eq(fake_logged("no port left"), 1);
 	fake_ended(&w, 7, CAUSE_PEER_GONE, 0, 0);
-	(void)connect_client(&w, i + 1);
+	(void)fake_question(&w, i + 1);
 }
 
 /* quota: sessions in all, over all ports of a user. */
@@ -469,24 +415,24 @@ Test(client, sessions_in_all)
 	fake_conf("quota default { sessions 2 per port, 2 in all }");
 	(void)fake_register(&a, ALICE, "");
 	(void)fake_register(&b, ALICE, "");
-	(void)connect_client(&a, 1);
-	reply("result", ALICE, "");
-	(void)command(&a, MSG_ANSWER);
-	(void)connect_client(&a, 2);
-	(void)strlcpy(first, question_id, sizeof(first));
-	(void)connect_client(&b, 1);
-	reply("result", ALICE, "");
-	(void)command(&b, MSG_ANSWER);
+	(void)fake_question(&a, 1);
+	fake_reply("result", ALICE, "");
+	(void)fake_expect(&a, MSG_ANSWER);
+	(void)fake_question(&a, 2);
+	(void)strlcpy(first, fake_question_id, sizeof(first));
+	(void)fake_question(&b, 1);
+	fake_reply("result", ALICE, "");
+	(void)fake_expect(&b, MSG_ANSWER);
 	/* Asked while there was room, accepted when there is none. */
-	(void)strlcpy(question_id, first, sizeof(question_id));
-	reply("result", ALICE, "");
+	(void)strlcpy(fake_question_id, first, sizeof(fake_question_id));
+	fake_reply("result", ALICE, "");
 	expect_drop(&a, 2, CAUSE_BUSY);
 	/* Not even asked. */
 	fake_client(&b, 2, "198.51.100.8", 1);
 	expect_drop(&b, 2, CAUSE_BUSY);
 	cr_expect_null(fake_sent());
 	fake_ended(&a, 1, CAUSE_CONNECT_TIMEOUT, 0, 0);
-	(void)connect_client(&b, 3);
+	(void)fake_question(&b, 3);
 }
 
 /* A reload has made it less while the worker's news was on its way. */
@@ -495,17 +441,17 @@ Test(client, pending_is_kept_here_too)
 	struct fake_worker	 w;
 
 	(void)fake_register(&w, ALICE, "");
-	(void)connect_client(&w, 1);
-	(void)connect_client(&w, 2);
+	(void)fake_question(&w, 1);
+	(void)fake_question(&w, 2);
 	fake_conf("quota default { pending 2 per port }");
 	port_limits_all();
 	fake_loop();
-	(void)command(&w, MSG_LIMITS);
+	(void)fake_expect(&w, MSG_LIMITS);
 	fake_client(&w, 3, "198.51.100.9", 1);
 	expect_drop(&w, 3, CAUSE_BUSY);
 	cr_expect_null(fake_sent());
 	fake_ended(&w, 1, CAUSE_PEER_GONE, 0, 0);
-	(void)connect_client(&w, 4);
+	(void)fake_question(&w, 4);
 }
 
 /* ---- the port ends meanwhile --------------------------------------------*/
@@ -517,23 +463,23 @@ Test(client, expires_while_pending_and_while_relaying)
 
 	fake_conf("timeout { answer 1h }");
 	(void)fake_register(&w, ALICE, "<expire>60</expire>");
-	(void)connect_client(&w, 1);
-	reply("result", ALICE, "");
-	(void)command(&w, MSG_ANSWER);
+	(void)fake_question(&w, 1);
+	fake_reply("result", ALICE, "");
+	(void)fake_expect(&w, MSG_ANSWER);
 	fake_leg(&w, MSG_PAIRED, 1, 0);
-	(void)connect_client(&w, 2);
+	(void)fake_question(&w, 2);
 	fake_sleep(61000);
-	(void)command(&w, MSG_CLOSE);
+	(void)fake_expect(&w, MSG_CLOSE);
 	cr_expect_eq(strncmp(fake_describe(fake_sent()), "set expire close ",
 	    17), 0);
 	/* One that was accepted by the worker before CLOSE reached it. */
 	fake_client(&w, 3, "198.51.100.9", 1);
-	cr_expect(quiet(&w));
+	cr_expect(fake_quiet(&w));
 	cr_expect_null(fake_sent(), "nobody is asked any more");
 	fake_ended(&w, 2, CAUSE_EXPIRED, 0, 0);
 	fake_ended(&w, 3, CAUSE_EXPIRED, 0, 0);
-	reply("result", ALICE, "");
-	cr_expect(quiet(&w));
+	fake_reply("result", ALICE, "");
+	cr_expect(fake_quiet(&w));
 	/* The relay goes on. */
 	cr_expect_eq(port_of(&w)->user->nsessions, 1);
 	fake_ended(&w, 1, CAUSE_EOF, 5, 6);
@@ -548,13 +494,13 @@ Test(client, oneshot)
 	char			 want[64];
 
 	(void)fake_register(&w, ALICE, "<oneshot/>");
-	(void)connect_client(&w, 1);
-	reply("error", ALICE, "");
+	(void)fake_question(&w, 1);
+	fake_reply("error", ALICE, "");
 	expect_drop(&w, 1, CAUSE_DENIED);
 	cr_expect_eq(port_of(&w)->state, PORT_OPEN, "a denial is no use");
-	(void)connect_client(&w, 2);
-	reply("result", ALICE, "");
-	(void)command(&w, MSG_ANSWER);
+	(void)fake_question(&w, 2);
+	fake_reply("result", ALICE, "");
+	(void)fake_expect(&w, MSG_ANSWER);
 	fake_leg(&w, MSG_PAIRED, 2, PAIRED_ONESHOT);
 	(void)snprintf(want, sizeof(want), "set oneshot close proxy,port=%u:"
 	    US, w.port);
@@ -571,16 +517,16 @@ Test(client, worker_dies_with_them)
 	struct fake_worker	 w;
 
 	(void)fake_register(&w, ALICE, "");
-	(void)connect_client(&w, 1);
-	reply("result", ALICE, "");
-	(void)command(&w, MSG_ANSWER);
+	(void)fake_question(&w, 1);
+	fake_reply("result", ALICE, "");
+	(void)fake_expect(&w, MSG_ANSWER);
 	fake_leg(&w, MSG_PAIRED, 1, 0);
-	(void)connect_client(&w, 2);
+	(void)fake_question(&w, 2);
 	fake_exit(&w, SIGSEGV);
 	cr_expect_eq(rdv_left(), RDV);
 	cr_expect_eq(fake_logged("cause=worker-died in=0 out=0"), 2);
 	cr_expect_eq(registry_count(), 0);
-	reply("result", ALICE, "");
+	fake_reply("result", ALICE, "");
 }
 
 /* ---- what is logged only ------------------------------------------------*/
@@ -595,7 +541,7 @@ Test(client, legs_and_refusals)
 	uint32_t			 i;
 
 	(void)fake_register(&w, ALICE, "");
-	(void)connect_client(&w, 1);
+	(void)fake_question(&w, 1);
 	for (i = LEG_HELD; i <= LEG_LEFT; i++) {
 		fake_leg(&w, MSG_LEG, 1, i);
 		(void)snprintf(want, sizeof(want),
@@ -609,292 +555,8 @@ Test(client, legs_and_refusals)
 	fake_event(&w, &m, sizeof(m));
 	cr_expect_eq(fake_logged("busy=1 pending=4294967295 failed=0 "
 	    "peer=none:0"), 1);
-	cr_expect(quiet(&w));
+	cr_expect(fake_quiet(&w));
 	cr_expect_eq(fake_killed(), 0);
-}
-
-/* ---- workers that are not what they should be ---------------------------*/
-
-/* Session 1 has been asked about, 2 is accepted, 3 a relay. */
-static void
-event(struct fake_worker *w, enum msg_type type, uint32_t session)
-{
-	fake_leg(w, type, session, 0);
-}
-
-static void
-wrong_seq(struct fake_worker *w)
-{
-	w->seq++;
-	event(w, MSG_CLIENT, 9);
-}
-
-static void
-seq_twice(struct fake_worker *w)
-{
-	w->seq--;
-	event(w, MSG_CLIENT, 9);
-}
-
-static void
-wrong_id(struct fake_worker *w)
-{
-	w->id++;
-	event(w, MSG_CLIENT, 9);
-	w->id--;
-}
-
-static void
-ready_twice(struct fake_worker *w)
-{
-	fake_ready(w);
-}
-
-static void
-client_twice(struct fake_worker *w)
-{
-	event(w, MSG_CLIENT, 3);
-}
-
-static void
-client_without_address(struct fake_worker *w)
-{
-	struct msg_client	 m;
-
-	msg_init(&m, sizeof(m), MSG_CLIENT, w->id);
-	m.session = 9;
-	fake_event(w, &m, sizeof(m));
-}
-
-static void
-client_of_no_family(struct fake_worker *w)
-{
-	struct msg_client	 m;
-
-	msg_init(&m, sizeof(m), MSG_CLIENT, w->id);
-	m.session = 9;
-	m.addr.family = 5;
-	fake_event(w, &m, sizeof(m));
-}
-
-/* More than any worker has room for: 317 more than the three. */
-static void
-clients_without_end(struct fake_worker *w)
-{
-	struct msg_in	 in;
-	uint32_t	 i;
-
-	for (i = 4; i <= CONF_SESSIONS_MAX + CONF_PENDING_MAX; i++) {
-		event(w, MSG_CLIENT, i);
-		cr_assert_eq(fake_killed(), 0);
-		while (fake_command(w, &in))
-			msg_close_fds(&in);
-	}
-	cr_expect_gt(rdv_left(), RDV - 5);
-	event(w, MSG_CLIENT, i);
-}
-
-static void
-leg_of_nobody(struct fake_worker *w)
-{
-	fake_leg(w, MSG_LEG, 9, LEG_HELD);
-}
-
-static void
-leg_of_no_kind(struct fake_worker *w)
-{
-	fake_leg(w, MSG_LEG, 1, 0);
-}
-
-static void
-leg_of_no_kind_either(struct fake_worker *w)
-{
-	fake_leg(w, MSG_LEG, 1, LEG_LEFT + 1);
-}
-
-static void
-paired_unknown(struct fake_worker *w)
-{
-	event(w, MSG_PAIRED, 9);
-}
-
-static void
-paired_without_answer(struct fake_worker *w)
-{
-	event(w, MSG_PAIRED, 1);
-}
-
-static void
-paired_twice(struct fake_worker *w)
-{
-	event(w, MSG_PAIRED, 3);
-}
-
-static void
-ended_unknown(struct fake_worker *w)
-{
-	fake_ended(w, 9, CAUSE_EOF, 0, 0);
-}
-
-static void
-bytes_in_without_relay(struct fake_worker *w)
-{
-	fake_ended(w, 1, CAUSE_EOF, 1, 0);
-}
-
-static void
-bytes_out_without_relay(struct fake_worker *w)
-{
-	fake_ended(w, 2, CAUSE_EOF, 0, 1);
-}
-
-static void
-wrong_message(struct fake_worker *w)
-{
-	struct msg_hdr	 m;
-
-	msg_init(&m, sizeof(m), MSG_STOP, w->id);
-	fake_event(w, &m, sizeof(m));
-}
-
-static void
-wrong_length(struct fake_worker *w)
-{
-	struct msg_client	 m;
-
-	msg_init(&m, sizeof(m), MSG_GONE, w->id);
-	fake_event(w, &m, sizeof(m));
-}
-
-static void
-descriptor(struct fake_worker *w)
-{
-	struct msg_hdr	 m;
-	int		 fd = 0;
-
-	msg_init(&m, sizeof(m), MSG_GONE, w->id);
-	m.seq = ++w->seq;
-	cr_assert_eq(msg_send(w->chan, &m, sizeof(m), &fd, 1), 0);
-	fake_loop();
-}
-
-static const struct {
-	void		(*fn)(struct fake_worker *);
-	const char	*why;
-} hostile[] = {
-	{ wrong_seq, "sequence number" },
-	{ seq_twice, "sequence number" },
-	{ wrong_id, "id of another" },
-	{ ready_twice, "not allowed in this state" },
-	{ client_twice, "CLIENT twice" },
-	{ client_without_address, "without address" },
-	{ client_of_no_family, "without address" },
-	{ clients_without_end, "too many clients" },
-	{ leg_of_nobody, "LEG of no client" },
-	{ leg_of_no_kind, "LEG of no client" },
-	{ leg_of_no_kind_either, "LEG of no client" },
-	{ paired_unknown, "PAIRED without an answer" },
-	{ paired_without_answer, "PAIRED without an answer" },
-	{ paired_twice, "PAIRED without an answer" },
-	{ ended_unknown, "ENDED of no client" },
-	{ bytes_in_without_relay, "bytes without a relay" },
-	{ bytes_out_without_relay, "bytes without a relay" },
-	{ wrong_message, "wrong type" },
-	{ wrong_length, "wrong length" },
-	{ descriptor, "wrong number of descriptors" },
-};
-
-static void
-three_sessions(struct fake_worker *w)
-{
-	struct msg_in	 in;
-
-	(void)connect_client(w, 3);
-	reply("result", ALICE, "");
-	fake_leg(w, MSG_PAIRED, 3, 0);
-	cr_assert(fake_command(w, &in));
-	(void)connect_client(w, 2);
-	reply("result", ALICE, "");
-	cr_assert(fake_command(w, &in));
-	(void)connect_client(w, 1);
-}
-
-/* It dies, and the other worker, and its session, do not notice. */
-static void
-violate(size_t i)
-{
-	struct fake_worker	 w, other;
-	int			 before;
-
-	fake_start("quota default { sessions 2 per port }");
-	before = fake_fds();
-	(void)fake_register(&other, "bob@example.org/x", "");
-	(void)fake_register(&w, ALICE, "");
-	three_sessions(&w);
-	hostile[i].fn(&w);
-	cr_expect_eq(fake_killed(), w.id, "%s", hostile[i].why);
-	cr_expect_eq(fake_killed(), 0);
-	cr_expect_eq(fake_logged("violation"), 1);
-	cr_expect_eq(fake_logged(hostile[i].why), 1, "%s", hostile[i].why);
-	fake_exit(&w, SIGKILL);
-	while (fake_sent() != NULL)
-		continue;
-	cr_expect_eq(registry_count(), 1);
-	cr_expect_eq(rdv_left(), RDV);
-	cr_expect_eq(fake_logged("closed port="), 1);
-	cr_expect(quiet(&other));
-	(void)connect_client(&other, 1);
-	fake_close(&other);
-	fake_loop();
-	fake_sleep(2100);
-	cr_expect_eq(fake_fds(), before);
-	fake_stop();
-}
-
-Test(hostile, workers, .timeout = 60)
-{
-	size_t	 i;
-
-	for (i = 0; i < sizeof(hostile) / sizeof(hostile[0]); i++)
-		violate(i);
-}
-
-/* Nobody there to kill it: its channel is closed, and it is heard no more. */
-Test(client, violation_without_a_spawner)
-{
-	struct fake_worker	 w;
-	struct msg_in		 in;
-
-	(void)fake_register(&w, ALICE, "");
-	chan_free(ctl.spawner);
-	ctl.spawner = NULL;
-	ended_unknown(&w);
-	cr_expect_eq(msg_recv(w.chan, EDGE_CONTROL_WORKER, MSG_ST_RUN, &in),
-	    MSG_EOF);
-	fake_sleep(2100);
-	cr_expect_eq(registry_count(), 0);
-	cr_expect_eq(strncmp(fake_describe(fake_sent()), "set close ", 10),
-	    0);
-}
-
-/* What comes behind the violation in the same breath does not count. */
-Test(client, nothing_after_a_violation_counts)
-{
-	struct fake_worker	 w;
-	struct msg_ended	 bad;
-	struct msg_client	 m;
-
-	(void)fake_register(&w, ALICE, "");
-	msg_init(&bad, sizeof(bad), MSG_ENDED, w.id);
-	bad.hdr.seq = ++w.seq;
-	bad.session = 9;
-	cr_assert_eq(msg_send(w.chan, &bad, sizeof(bad), NULL, 0), 0);
-	msg_init(&m, sizeof(m), MSG_CLIENT, w.id);
-	m.session = 1;
-	cr_assert_eq(addr_parse(&m.addr, "198.51.100.7"), 0);
-	fake_event(&w, &m, sizeof(m));
-	cr_expect_eq(fake_logged("client port="), 0);
-	cr_expect_eq(rdv_left(), RDV);
 }
 
 /* ---- owner leg same-port ------------------------------------------------*/
@@ -913,7 +575,7 @@ Test(same_port, asks_for_the_registered_port, .timeout = 60)
 	(void)snprintf(want, sizeof(want), "set client,port=40100:"
 	    "198.51.100.7 proxy,port=%u:" US, w.port);
 	cr_expect_str_eq(fake_describe(fake_sent()), want);
-	cr_expect(quiet(&w), "no rendezvous");
+	cr_expect(fake_quiet(&w), "no rendezvous");
 	fake_ended(&w, 1, CAUSE_PEER_GONE, 0, 0);
 	cr_expect_eq(fake_killed(), 0);
 	fake_stop();

@@ -4,6 +4,7 @@
  * whatever may go wrong on the way (DESIGN.md section 2).
  */
 #include <sys/types.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include <criterion/criterion.h>
@@ -72,27 +73,6 @@ reachable(uint16_t port)
 	r = connect(fd, (struct sockaddr *)&ss, len);
 	close(fd);
 	return (r == 0);
-}
-
-/* The next command of a type; anything else is a failure. */
-static struct msg_in *
-command(struct fake_worker *w, enum msg_type type)
-{
-	static struct msg_in	 in;
-
-	cr_assert(fake_command(w, &in), "no command for worker %u", w->id);
-	cr_assert_eq(in.hdr.type, type, "command %u", in.hdr.type);
-	cr_expect_eq(in.hdr.id, w->id);
-	msg_close_fds(&in);
-	return (&in);
-}
-
-static int
-quiet(struct fake_worker *w)
-{
-	static struct msg_in	 in;
-
-	return (!fake_command(w, &in));
 }
 
 static void
@@ -164,12 +144,12 @@ Test(port, whole_life)
 	(void)snprintf(want, sizeof(want), "registered port=%u jid=" ALICE
 	    " expire=600 oneshot=no", w.port);
 	cr_expect_eq(fake_logged(want), 1, "%s", want);
-	cr_expect(quiet(&w));
+	cr_expect(fake_quiet(&w));
 
 	fake_sleep(599 * 1000);
-	cr_expect(quiet(&w));
+	cr_expect(fake_quiet(&w));
 	fake_sleep(1100);
-	cr_expect_eq(command(&w, MSG_CLOSE)->close.cause, CAUSE_EXPIRED);
+	cr_expect_eq(fake_expect(&w, MSG_CLOSE)->close.cause, CAUSE_EXPIRED);
 	expect_notice(w.port, " expire");
 	(void)snprintf(want, sizeof(want), "closed port=%u jid=" ALICE
 	    " cause=expired", w.port);
@@ -204,7 +184,7 @@ Test(port, limits_of_the_configuration)
 	(void)fake_register(&w, "bob@example.org/x", "");
 	cr_expect_eq(w.limits.pending, 2);
 	fake_sleep(2 * 3600 * 1000 + 100);
-	(void)command(&w, MSG_CLOSE);
+	(void)fake_expect(&w, MSG_CLOSE);
 }
 
 /* ---- what may go wrong at the start -------------------------------------*/
@@ -293,6 +273,45 @@ Test(port, never_ready)
 	fake_exit(&w, SIGKILL);
 	cr_expect_eq(fake_killed(), 0);
 	expect_no_trace();
+}
+
+Test(port, no_descriptors)
+{
+	struct rlimit	 was, none;
+	int		 lowest;
+
+	cr_assert_geq(lowest = dup(0), 0);
+	close(lowest);
+	cr_assert_eq(getrlimit(RLIMIT_NOFILE, &was), 0);
+	none = was;
+	/* None for a listener, then one, but none for the channel. */
+	none.rlim_cur = (rlim_t)lowest;
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+	cr_expect_str_eq(set(ALICE, ""), E500);
+	none.rlim_cur++;
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+	cr_expect_str_eq(set(ALICE, ""), E500);
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &was), 0);
+	expect_no_trace();
+}
+
+/* The answer is lost, the port is not: he may ask for it, or wait. */
+Test(port, ready_while_the_link_is_down)
+{
+	struct fake_worker	 w;
+
+	cr_expect_str_eq(set(ALICE, "<expire>60</expire>"), "none");
+	cr_assert(fake_spawn(&w));
+	fake_up = 0;
+	fake_ready(&w);
+	cr_expect_eq(fake_logged("registered port="), 1);
+	fake_sleep(61 * 1000);
+	(void)fake_expect(&w, MSG_CLOSE);
+	cr_expect_eq(ask_notices(), 1);
+	cr_expect_null(fake_sent());
+	fake_up = 1;
+	ask_link_up();
+	expect_notice(w.port, " expire");
 }
 
 Test(port, spawner_does_not_tell_of_the_end)
@@ -384,12 +403,12 @@ Test(port, closed_by_its_owner)
 
 	(void)fake_register(&w, ALICE, "<expire>600</expire>");
 	cr_expect_str_eq(set_proxy(ALICE, "<close/>", w.port), "result");
-	cr_expect_eq(command(&w, MSG_CLOSE)->close.cause, CAUSE_CLOSED);
+	cr_expect_eq(fake_expect(&w, MSG_CLOSE)->close.cause, CAUSE_CLOSED);
 	cr_expect_eq(ask_notices(), 0, "he knows");
 	cr_expect_eq(fake_logged("cause=closed"), 1);
 	/* Neither expiry nor a second close does anything more. */
 	fake_sleep(601 * 1000);
-	cr_expect(quiet(&w));
+	cr_expect(fake_quiet(&w));
 	cr_expect_null(fake_sent());
 	gone(&w);
 	cr_expect_eq(registry_count(), 0);
@@ -403,9 +422,9 @@ Test(port, expire_counts_from_the_change)
 	fake_sleep(500 * 1000);
 	(void)set_proxy(ALICE, "<expire>300</expire>", w.port);
 	fake_sleep(299 * 1000);
-	cr_expect(quiet(&w));
+	cr_expect(fake_quiet(&w));
 	fake_sleep(1100);
-	(void)command(&w, MSG_CLOSE);
+	(void)fake_expect(&w, MSG_CLOSE);
 	expect_notice(w.port, " expire");
 }
 
@@ -427,7 +446,7 @@ Test(port, change_does_not_make_it_live_for_ever)
 	    " expire:6000 +granted,expire=6000,sessions=1", w.port);
 	cr_expect_str_eq(set_proxy(ALICE, "", w.port), want);
 	fake_sleep(6000 * 1000);
-	(void)command(&w, MSG_CLOSE);
+	(void)fake_expect(&w, MSG_CLOSE);
 }
 
 Test(port, oneshot_is_armed_once)
@@ -436,11 +455,11 @@ Test(port, oneshot_is_armed_once)
 
 	(void)fake_register(&w, ALICE, "");
 	(void)set_proxy(ALICE, "<oneshot/>", w.port);
-	cr_expect_eq(command(&w, MSG_LIMITS)->limits.flags, LIMITS_ONESHOT);
+	cr_expect_eq(fake_expect(&w, MSG_LIMITS)->limits.flags, LIMITS_ONESHOT);
 	(void)set_proxy(ALICE, "<oneshot/>", w.port);
 	/* Nothing in a change takes it back. */
 	(void)set_proxy(ALICE, "<expire>600</expire>", w.port);
-	cr_expect(quiet(&w));
+	cr_expect(fake_quiet(&w));
 }
 
 /* Row 11: the port moves to the resource that asks; so do its notices. */
@@ -467,7 +486,7 @@ Test(port, worker_killed)
 	cr_expect_eq(fake_logged("signal=9 (Killed)"), 1);
 	cr_expect_eq(fake_logged("cause=worker-died"), 1);
 	cr_expect_eq(registry_count(), 1);
-	cr_expect(quiet(&other));
+	cr_expect(fake_quiet(&other));
 	/* By exit: a status, whatever it is. */
 	fake_exit(&other, 3 << 8);
 	cr_expect_eq(fake_logged("status=3"), 1);
@@ -494,11 +513,11 @@ Test(port, owner_gone)
 	(void)fake_register(&other, "alice@example.org/y", "");
 	start_missing(&w);
 	fake_sleep(9900);
-	cr_expect(quiet(&w));
+	cr_expect(fake_quiet(&w));
 	fake_sleep(200);
-	cr_expect_eq(command(&w, MSG_CLOSE)->close.cause, CAUSE_OWNER_GONE);
+	cr_expect_eq(fake_expect(&w, MSG_CLOSE)->close.cause, CAUSE_OWNER_GONE);
 	cr_expect_eq(ask_notices(), 0, "he cannot be told");
-	cr_expect(quiet(&other));
+	cr_expect(fake_quiet(&other));
 	jid_free(owner);
 }
 
@@ -510,13 +529,13 @@ Test(port, owner_seen_in_time)
 	fake_sleep(9000);
 	port_owner_seen(owner);
 	fake_sleep(20000);
-	cr_expect(quiet(&w));
+	cr_expect(fake_quiet(&w));
 	/* Any request of his is a sign of life; another resource's is not. */
 	port_owner_left(owner);
 	fake_iq("<iq type='get' id='a' from='" ALICE "' to='" FAKE_US "'>"
 	    "<ping xmlns='" NS_PING "'/></iq>");
 	fake_sleep(20000);
-	cr_expect(quiet(&w));
+	cr_expect(fake_quiet(&w));
 	port_owner_left(owner);
 	fake_iq("<iq type='get' id='a' from='alice@example.org/y' to='"
 	    FAKE_US "'><ping xmlns='" NS_PING "'/></iq>");
@@ -524,7 +543,7 @@ Test(port, owner_seen_in_time)
 	fake_iq("<iq type='error' id='a' from='" ALICE "' to='" FAKE_US
 	    "'/>");
 	fake_sleep(10100);
-	(void)command(&w, MSG_CLOSE);
+	(void)fake_expect(&w, MSG_CLOSE);
 	jid_free(owner);
 }
 
@@ -535,10 +554,10 @@ Test(port, port_moved_in_time)
 	start_missing(&w);
 	(void)set_proxy("alice@example.org/new", "", w.port);
 	fake_sleep(20000);
-	cr_expect(quiet(&w));
+	cr_expect(fake_quiet(&w));
 	port_owner_left(owner);
 	fake_sleep(20000);
-	cr_expect(quiet(&w), "the old resource does not count any more");
+	cr_expect(fake_quiet(&w), "the old resource does not count any more");
 	jid_free(owner);
 }
 
@@ -553,9 +572,9 @@ Test(port, new_limits_for_all)
 	fake_conf("quota default { pending 7 per port }\ntimeout { idle 5s }");
 	port_limits_all();
 	fake_loop();
-	cr_expect_eq(command(&a, MSG_LIMITS)->limits.pending, 7);
-	cr_expect_eq(command(&b, MSG_LIMITS)->limits.idle_ms, 5000);
-	cr_expect(quiet(&a));
+	cr_expect_eq(fake_expect(&a, MSG_LIMITS)->limits.pending, 7);
+	cr_expect_eq(fake_expect(&b, MSG_LIMITS)->limits.idle_ms, 5000);
+	cr_expect(fake_quiet(&a));
 	cr_expect_eq(fake_logged("closed"), 0);
 }
 
@@ -567,17 +586,18 @@ Test(port, stop)
 	(void)fake_register(&open, ALICE, "");
 	(void)fake_register(&closing, ALICE, "");
 	(void)set_proxy(ALICE, "<close/>", closing.port);
-	(void)command(&closing, MSG_CLOSE);
+	(void)fake_expect(&closing, MSG_CLOSE);
 	cr_expect_str_eq(set(ALICE, ""), "none");
 	cr_assert(fake_spawn(&starting));
 	ctl.stopping = 1;
 	port_stop_all(10000);
 	fake_loop();
-	in = command(&open, MSG_CLOSE);
+	in = fake_expect(&open, MSG_CLOSE);
 	cr_expect_eq(in->close.cause, CAUSE_SHUTDOWN);
 	cr_expect_eq(in->close.flags, CLOSE_RELAYS);
 	cr_expect_eq(in->close.grace_ms, 10000);
-	cr_expect_eq(command(&closing, MSG_CLOSE)->close.flags, CLOSE_RELAYS);
+	cr_expect_eq(fake_expect(&closing, MSG_CLOSE)->close.flags,
+	    CLOSE_RELAYS);
 	cr_expect_eq(fake_killed(), starting.id);
 	/* In the order of their ids. */
 	take_notice(open.port, "");
@@ -601,7 +621,7 @@ Test(port, spawner_lost)
 	ctl.spawner = NULL;
 	cr_expect_str_eq(set(ALICE, ""), E500);
 	cr_expect_str_eq(set_proxy(ALICE, "<close/>", w.port), "result");
-	(void)command(&w, MSG_CLOSE);
+	(void)fake_expect(&w, MSG_CLOSE);
 	fake_close(&w);
 	fake_loop();
 	fake_sleep(2100);
