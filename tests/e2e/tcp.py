@@ -39,6 +39,8 @@ def refused(address):
         connect(address).close()
     except ConnectionRefusedError:
         return True
+    except ConnectionResetError:
+        pass            # it was in the queue when the listener was closed
     return False
 
 
