@@ -136,8 +136,10 @@ class Process(Direct):
         super().start()
         self.front = socket.create_server(("127.0.0.1", 0), backlog=512)
         fd = self.front.fileno()
+        # Another user may not be let into the directory that we are in.
         self.process = subprocess.Popen(
-            self.command(fd, self.listener.getsockname()[1]), pass_fds=[fd])
+            self.command(fd, self.listener.getsockname()[1]), pass_fds=[fd],
+            cwd="/")
         for near, far in self.open(1):
             near.close()
             far.close()
