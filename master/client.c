@@ -236,7 +236,7 @@ open_rendezvous(struct client *c)
 		return (0);
 	if (listeners_open(ctl.conf, ctl.rendezvous, mono_ms(), BACKLOG,
 	    &l) == -1) {
-		if (errno == EADDRNOTAVAIL)
+		if (errno == ENOSPC)
 			log_warn("rendezvous %s no port left", context(c));
 		else
 			log_warn_errno("rendezvous %s", context(c));

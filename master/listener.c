@@ -96,7 +96,7 @@ listeners_open(const struct conf *c, struct pool *p, int64_t now, int backlog,
 		if (errno != EADDRINUSE && errno != EACCES)
 			return (-1);
 	}
-	errno = EADDRNOTAVAIL;
+	errno = ENOSPC;
 	return (-1);
 }
 

@@ -20,8 +20,9 @@ struct listeners {
  * listeners_open(c, p, now, backlog, l):
  * Take a number from ${p} and listen on it in every family that ${c} names:
  * in both or not at all.  A number that somebody else holds is given back
- * and the next one tried.  Return 0, or -1 with errno: EADDRNOTAVAIL if no
- * number is left, else what the system says (EMFILE, ENOBUFS).
+ * and the next one tried.  Return 0, or -1 with errno: ENOSPC if no number is
+ * left, else what the system says (EMFILE, ENOBUFS, or EADDRNOTAVAIL for an
+ * address that this host does not have).
  */
 int	listeners_open(const struct conf *, struct pool *, int64_t, int,
 	    struct listeners *);

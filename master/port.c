@@ -426,7 +426,7 @@ port_new(const struct iq *iq, const struct conf_quota *quota,
 		return (NULL);
 	if (listeners_open(ctl.conf, ctl.ports, mono_ms(), BACKLOG, &l) ==
 	    -1) {
-		if (errno == EADDRNOTAVAIL)
+		if (errno == ENOSPC)
 			return (NULL);
 		log_warn_errno("cannot listen");
 		*error = IQ_INTERNAL;

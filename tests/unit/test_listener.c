@@ -83,7 +83,7 @@ Test(listener, skips_what_others_hold)
 	cr_expect_eq(l[0].port, 23104);
 	errno = 0;
 	cr_expect_eq(listeners_open(ctl.conf, p, 0, 8, &l[1]), -1);
-	cr_expect_eq(errno, EADDRNOTAVAIL);
+	cr_expect_eq(errno, ENOSPC);
 	cr_expect_eq(l[1].n, 0);
 	cr_expect_eq(l[1].port, 0);
 	/* They rest like any other, and are tried again. */
@@ -137,11 +137,24 @@ Test(listener, second_family_is_taken)
 	cr_assert_eq(getsockname(fd, (struct sockaddr *)&sin6, &len), 0);
 	p = pool_new(ntohs(sin6.sin6_port), ntohs(sin6.sin6_port), 1000);
 	cr_expect_eq(listeners_open(ctl.conf, p, 0, 8, &l), -1);
-	cr_expect_eq(errno, EADDRNOTAVAIL);
+	cr_expect_eq(errno, ENOSPC);
 	cr_expect_eq(fake_fds(), before + 1, "the first family's is closed");
 	cr_expect_eq(pool_left(p, 1000), 1);
 	close(fd);
 	pool_free(p);
+}
+
+/* An address that is not ours is no lack of ports. */
+Test(listener, no_such_address)
+{
+	struct listeners	 l;
+	int			 before = fake_fds();
+
+	cr_assert_eq(addr_parse(&ctl.conf->listen4.bind, "192.0.2.1"), 0);
+	cr_expect_eq(listeners_open(ctl.conf, ctl.ports, 0, 8, &l), -1);
+	cr_expect_eq(errno, EADDRNOTAVAIL);
+	cr_expect_eq(pool_left(ctl.ports, 60000), 50);
+	cr_expect_eq(fake_fds(), before);
 }
 
 Test(listener, no_descriptors)

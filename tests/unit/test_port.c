@@ -388,6 +388,14 @@ Test(port, no_more_descriptors_foreseen)
 	cr_expect_eq(pool_left(ctl.ports, 0), 49);
 }
 
+/* The administrator has to hear of it, not the user. */
+Test(port, address_is_not_ours)
+{
+	cr_assert_eq(addr_parse(&ctl.conf->listen4.bind, "192.0.2.1"), 0);
+	cr_expect_str_eq(set(ALICE, ""), E500);
+	cr_expect_eq(fake_logged("cannot listen: "), 1);
+}
+
 Test(port, draining)
 {
 	ctl.stopping = 1;
