@@ -143,19 +143,27 @@ files(const char *dir)
 	return (0);
 }
 
-Test(privdrop, as_root)
+static char	 empty[] = "/tmp/passd-unit-XXXXXX";
+
+/* However the test ends. */
+static void
+remove_dir(void)
 {
-	char	 dir[] = "/tmp/passd-unit-XXXXXX";
+	(void)rmdir(empty);
+}
+
+Test(privdrop, as_root, .fini = remove_dir)
+{
 	int	 i;
 
 	if (geteuid() != 0)
 		cr_skip_test("not root");
-	cr_assert_not_null(mkdtemp(dir));
-	cr_expect_eq(i = in_child(drop, dir), 0, "%d", i);
-	cr_expect_eq(in_child(not_root, dir), 0);
-	cr_expect_eq(in_child(no_dir, dir), 0);
-	cr_expect_eq(in_child(lock_worker, dir), 0);
-	cr_expect_eq(rmdir(dir), 0);
+	cr_assert_not_null(mkdtemp(empty));
+	cr_expect_eq(i = in_child(drop, empty), 0, "%d", i);
+	cr_expect_eq(in_child(not_root, empty), 0);
+	cr_expect_eq(in_child(no_dir, empty), 0);
+	cr_expect_eq(in_child(lock_worker, empty), 0);
+	cr_expect_eq(rmdir(empty), 0);
 }
 
 Test(privdrop, as_anybody)

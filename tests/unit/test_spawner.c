@@ -68,7 +68,7 @@ hear(int fd, enum msg_edge edge)
 }
 
 static void
-boot(const char *dir, uint32_t flags)
+boot(const char *root, uint32_t flags)
 {
 	struct msg_boot	 m;
 	int		 filter;
@@ -76,7 +76,7 @@ boot(const char *dir, uint32_t flags)
 	msg_init(&m, sizeof(m), MSG_BOOT, 0);
 	m.flags = flags;
 	m.uid = m.gid = DROP_ID;
-	(void)strlcpy(m.chroot, dir, sizeof(m.chroot));
+	(void)strlcpy(m.chroot, root, sizeof(m.chroot));
 	cr_assert((filter = cage_worker_filter()) != -1 || errno == 0);
 	cr_assert_eq(msg_send(parent, &m, sizeof(m), &filter, filter != -1),
 	    0);
@@ -466,10 +466,19 @@ Test(spawner, filtered)
 	stop();
 }
 
-Test(spawner, dropped)
+static char	 dir[] = "/tmp/passd-unit-XXXXXX";
+
+/* However the test ends. */
+static void
+remove_dir(void)
+{
+	(void)rmdir(dir);
+}
+
+Test(spawner, dropped, .fini = remove_dir)
 {
 	struct spawned	 a;
-	char		 dir[] = "/tmp/passd-unit-XXXXXX", path[64], root[128];
+	char		 path[64], root[128];
 	ssize_t		 n;
 
 	if (geteuid() != 0)
@@ -494,5 +503,5 @@ Test(spawner, dropped)
 	expect_alive(&a);
 	close(a.chan);
 	stop();
-	cr_expect_eq(rmdir(dir), 0, "it is empty");
+	cr_expect_eq(rmdir(dir), 0, "it is not empty");
 }
