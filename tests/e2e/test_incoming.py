@@ -710,6 +710,8 @@ def test_same_resource_replaced(start):
     presence(tablet)
     old = tablet.user.xmpp
     tablet.user.connect()
+    # The server says that the old session has gone, sooner or later.
+    passd.wait_log(r"owner missing port=%d " % port, 5)
     presence(tablet)
     assert tablet.ports() == {port}
     time.sleep(2.5)
