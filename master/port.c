@@ -224,7 +224,9 @@ static void
 closed(struct port *p, enum cause cause, enum port_state state)
 {
 	registry_port_closed(p, state);
-	(void)evtimer_del(&p->timer);
+	/* The timer of a worker that is cut off is not ours to stop. */
+	if (!p->kill_wanted)
+		(void)evtimer_del(&p->timer);
 	(void)evtimer_del(&p->gone_timer);
 	log_info("closed port=%u jid=%s cause=%s", (unsigned int)p->number,
 	    owner(p), cause_name(cause));
@@ -515,7 +517,8 @@ port_change(struct port *p, const struct iq *iq, uint64_t expire, int oneshot)
 		p->expires = mono_ms() + (int64_t)expire * 1000;
 		if (p->expires > latest)
 			p->expires = latest;
-		set_timer(&p->timer, p->expires - mono_ms());
+		if (!p->kill_wanted)
+			set_timer(&p->timer, p->expires - mono_ms());
 	}
 	if (oneshot && !p->oneshot) {
 		p->oneshot = 1;
