@@ -162,7 +162,8 @@ e2e() {
 	    PASSD_WORKER="$tmp/$name/passd-worker" \
 	    STROPHE_PEER="$tmp/$name/tests/e2e/strophe_peer" \
 	    sh -c 'cd "$1" && shift && exec "$@"' sh "$tmp/src/tests/e2e" \
-	    $PYTHON -m pytest -n 3 --dist loadgroup "$@"
+	    $PYTHON -m pytest -n 3 --dist loadgroup \
+	    --basetemp "$tmp/$name/pytest" "$@"
 }
 
 lint() {
