@@ -13,49 +13,24 @@
  *   as he said;
  * - no honest worker is ever killed for a violation.
  */
-#include <signal.h>
+#include <sys/types.h>
+#include <sys/socket.h>
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "fuzz.h"
+#include "honest.h"
 #include "iq.h"
-#include "log.h"
 #include "mono.h"
 #include "port.h"
 #include "registry.h"
 #include "world.h"
 
 #define STEPS_MAX	400
-#define SESSIONS	16	/* remembered per worker */
 
-/* What the owner has said of a client. */
-enum word { UNASKED, ASKED, ACCEPTED, DENIED, BOUNCED, MALFORMED };
-
-enum life { ALIVE, ANSWERED, RELAYS, OVER };
-
-struct session {
-	uint32_t	 no;
-	uint16_t	 peer_port;	/* tells clients apart */
-	enum life	 life;
-	enum word	 word;
-	int		 decisions;	/* ANSWER or DROP */
-	int		 rendezvous;
-	int		 questions;
-	int		 ends;		/* lines in the log */
-};
-
-struct honest {				/* beside world_workers[] */
-	struct session	 s[SESSIONS];
-	size_t		 n;
-	int		 leaving;	/* listens no more */
-	int		 oneshot;	/* closed by its one relay */
-};
-
-static struct honest	 honest[WORLD_WORKERS];
-static uint16_t		 last_peer_port;
-static size_t		 questions_known;
 static uint16_t		 closing;	/* the owner asks for it now */
 static int		 stopped;
 static int		 conf_no;
@@ -67,99 +42,22 @@ static const char *const	 confs[] = {
 	"owner full\nquota default { pending 1 per port }\n"
 	    "timeout { answer 3s owner-gone 1s }\n",
 	"deny \"bob@example.org\"\nquota \"alice@example.org\" { ports 9 }\n",
+	"quota default { sessions 1 per port, 1 in all pending 9 per port "
+	    "ports 5 }\n",
+	/* Those that a running passd does not take. */
+	"owner leg same-port\n",
+	"listen on ::1 advertise 2001:db8::7\n",
 };
-#define CONFS	4
+#define CONFS		7
+#define CONFS_RELOAD	5
+#define CONF_V6		6
 
-/* ---- sessions -----------------------------------------------------------*/
-
-/* The worker that holds the port with this number, or NULL. */
-static struct honest *
-holder(uint16_t number)
-{
-	size_t	 i;
-
-	for (i = world_nworkers; i-- > 0;) {
-		if (world_workers[i].w.port == number)
-			return (&honest[i]);
-	}
-	return (NULL);
-}
-
-static struct session *
-by_peer(uint16_t peer_port)
-{
-	size_t	 i, k;
-
-	for (i = 0; i < world_nworkers; i++) {
-		for (k = 0; k < honest[i].n; k++) {
-			if (honest[i].s[k].peer_port == peer_port)
-				return (&honest[i].s[k]);
-		}
-	}
-	return (NULL);
-}
-
-static struct session *
-by_no(struct honest *h, uint32_t no)
-{
-	return (no >= 1 && no <= h->n ? &h->s[no - 1] : NULL);
-}
-
-static unsigned int
-count(const struct honest *h, int relays)
-{
-	unsigned int	 n = 0;
-	size_t		 i;
-
-	for (i = 0; i < h->n; i++)
-		n += relays ? h->s[i].life == RELAYS :
-		    h->s[i].life == ALIVE || h->s[i].life == ANSWERED;
-	return (n);
-}
-
-/* Questions that have come since. */
-static void
-new_questions(void)
-{
-	struct world_question	*q;
-	struct session		*s;
-
-	for (; questions_known < world_nquestions; questions_known++) {
-		q = &world_questions[questions_known];
-		s = by_peer(q->peer_port);
-		FUZZ_CHECK(s != NULL && s->questions++ == 0,
-		    "asked about %u again", q->peer_port);
-		s->word = ASKED;
-		FUZZ_CHECK(ctl.rendezvous == NULL ||
-		    (q->proxy_port >= 23200 && q->proxy_port < 23220),
-		    "proxy %u", q->proxy_port);
-	}
-}
-
-/* ---- the log ------------------------------------------------------------*/
-
-static void
-on_log(const char *line)
-{
-	struct honest	*h;
-	struct session	*s;
-	unsigned int	 number, no;
-	const char	*at;
-
-	FUZZ_CHECK(strstr(line, " violation") == NULL, "%s", line);
-	if (sscanf(line, "ended port=%u", &number) != 1 ||
-	    (at = strstr(line, " session=")) == NULL)
-		return;
-	no = (unsigned int)strtoul(at + 9, NULL, 10);
-	h = holder((uint16_t)number);
-	FUZZ_CHECK(h != NULL && (s = by_no(h, no)) != NULL &&
-	    s->ends++ == 0, "%s", line);
-}
+/* ---- why a port closes --------------------------------------------------*/
 
 static void
 on_closed(struct world_port *p)
 {
-	struct honest	*h = holder(p->number);
+	struct honest	*h = honest_holder(p->number);
 	int64_t		 now = world_now();
 
 	FUZZ_CHECK(h != NULL, "port %u", p->number);
@@ -168,8 +66,8 @@ on_closed(struct world_port *p)
 	else if (strcmp(p->cause, "expired") == 0)
 		FUZZ_CHECK(now >= p->expires, "expired early");
 	else if (strcmp(p->cause, "owner-gone") == 0)
-		FUZZ_CHECK(p->missing != -1 && now >= p->missing +
-		    (int64_t)ctl.conf->timeout.owner_gone, "owner is there");
+		FUZZ_CHECK(p->gone_at != -1 && now >= p->gone_at,
+		    "owner is there");
 	else if (strcmp(p->cause, "oneshot") == 0)
 		FUZZ_CHECK(h->oneshot, "no relay yet");
 	else if (strcmp(p->cause, "worker-died") == 0)
@@ -256,6 +154,24 @@ pick_address(struct fuzz_in *in)
 	};
 
 	return (addresses[fuzz_u8(in) % 8]);
+}
+
+/* A request that contradicts itself gets 400 whatever else it says. */
+static void
+do_twice(struct fuzz_in *in)
+{
+	static const char *const	 twice[] = {
+		"<expire>60</expire><expire>60</expire>",
+		"<oneshot/><oneshot/>", "<close/><close/>",
+		"<proxy port='23100'>" WORLD_US "</proxy><proxy port='23100'>"
+		    WORLD_US "</proxy>",
+		"<proxy>" WORLD_US "</proxy>", "<expire/>",
+		"<expire>0</expire>", "<expire>1 2</expire>",
+	};
+	int	 user = pick_user(in);
+
+	(void)world_iq(user, "set", 400, "<query xmlns='" NS_PASS "'>%s"
+	    "</query>", twice[fuzz_u8(in) % 8]);
 }
 
 static const char *
@@ -385,8 +301,33 @@ do_other_iq(struct fuzz_in *in)
 	int	 user = pick_user(in);
 	size_t	 i = fuzz_u8(in) % (sizeof(others) / sizeof(others[0]));
 
-	(void)world_iq(user, others[i].type, others[i].want, "%s",
-	    others[i].payload);
+	if (fuzz_u8(in) < 224)
+		(void)world_iq(user, others[i].type, others[i].want, "%s",
+		    others[i].payload);
+	else if (others[i].want != 0)
+		(void)world_iq_to(user, FAKE_US "' xml:lang='de",
+		    others[i].type, others[i].want, others[i].payload);
+	else
+		(void)world_skipped(user, others[i].type, 500);
+}
+
+/* Nobody but the service itself is at home in its domain. */
+static void
+do_elsewhere(struct fuzz_in *in)
+{
+	static const struct {
+		const char	*to;
+		int		 want;
+	} others[] = {
+		{ "admin@" FAKE_US, 503 }, { FAKE_US "/x", 503 },
+		{ "@", 400 }, { "PASS.Example.ORG", 0 },
+		{ "elsewhere.example", 503 },
+	};
+	int	 user = pick_user(in);
+	size_t	 i = fuzz_u8(in) % (sizeof(others) / sizeof(others[0]));
+
+	(void)world_iq_to(user, others[i].to, "get", others[i].want,
+	    "<query xmlns='" NS_PASS "'/>");
 }
 
 static void
@@ -432,7 +373,7 @@ do_answer(struct fuzz_in *in)
 	    b % 8 % world_nquestions];
 	i = fuzz_u8(in) % (sizeof(answers) / sizeof(answers[0]));
 	user = b & 0x80 ? pick_user(in) : q->user;
-	FUZZ_CHECK((s = by_peer(q->peer_port)) != NULL, "session");
+	FUZZ_CHECK((s = honest_by_peer(q->peer_port)) != NULL, "session");
 	/* Whoever was not asked has no say, nor has a second answer. */
 	FUZZ_CHECK(!q->answered || !world_awaited(q), "two answers");
 	if (user == q->user && fake_up && world_awaited(q)) {
@@ -441,340 +382,6 @@ do_answer(struct fuzz_in *in)
 			world_missing(q->user);
 	}
 	world_answer(q, user, answers[i].type, answers[i].payload);
-}
-
-/* ---- workers ------------------------------------------------------------*/
-
-/* A worker in a random state, that is the process lives, or NULL. */
-static struct world_worker *
-pick_worker(struct fuzz_in *in)
-{
-	uint8_t	 b = fuzz_u8(in);
-	size_t	 i;
-
-	if (world_nworkers == 0)
-		return (NULL);
-	for (i = 0; i < world_nworkers; i++) {
-		if (world_workers[(b + i) % world_nworkers].up)
-			return (&world_workers[(b + i) % world_nworkers]);
-	}
-	return (NULL);
-}
-
-static struct honest *
-of(const struct world_worker *k)
-{
-	return (&honest[k - world_workers]);
-}
-
-/* Control has closed the channel: nobody is asked any more. */
-static void
-lost_control(struct world_worker *k)
-{
-	struct honest	*h = of(k);
-	size_t		 i;
-
-	h->leaving = 1;
-	for (i = 0; i < h->n; i++)
-		h->s[i].life = OVER;
-	world_die(k, 0, 1);
-}
-
-static int
-event(struct world_worker *k, void *m, size_t len)
-{
-	int	 r = world_event(k, m, len);
-
-	new_questions();
-	new_ports();
-	if (r == -1)
-		lost_control(k);
-	return (r);
-}
-
-static int
-say(struct world_worker *k, enum msg_type type, uint32_t session,
-    uint32_t what)
-{
-	struct msg_client	 m;
-
-	msg_init(&m, sizeof(m), type, k->w.id);
-	m.session = session;
-	m.what = what;
-	FUZZ_CHECK(addr_parse(&m.addr, "198.51.100.9") == 0, "address");
-	m.addr.port = 5;
-	return (event(k, &m, sizeof(m)));
-}
-
-static int
-say_hdr(struct world_worker *k, enum msg_type type)
-{
-	struct msg_hdr	 m;
-
-	msg_init(&m, sizeof(m), type, k->w.id);
-	return (event(k, &m, sizeof(m)));
-}
-
-static int
-end_session(struct world_worker *k, struct session *s, enum cause cause)
-{
-	struct msg_ended	 m;
-
-	msg_init(&m, sizeof(m), MSG_ENDED, k->w.id);
-	m.session = s->no;
-	m.cause = (uint32_t)cause;
-	if (s->life == RELAYS) {
-		m.bytes_in = m.bytes_out = 1000;
-		m.ms = 10;
-	}
-	s->life = OVER;
-	return (event(k, &m, sizeof(m)));
-}
-
-static int
-end_undecided(struct world_worker *k, enum cause cause)
-{
-	struct honest	*h = of(k);
-	size_t		 i;
-
-	for (i = 0; i < h->n && k->up; i++) {
-		if ((h->s[i].life == ALIVE || h->s[i].life == ANSWERED) &&
-		    end_session(k, &h->s[i], cause) == -1)
-			return (-1);
-	}
-	return (k->up ? 0 : -1);
-}
-
-static void
-do_start(struct fuzz_in *in)
-{
-	struct world_worker	*k;
-	uint8_t			 b;
-
-	world_spawner_read();
-	if ((k = pick_worker(in)) == NULL || k->ready || k->kills > 0)
-		return;
-	b = fuzz_u8(in);
-	if (b < 16) {
-		/* fork(2) fails: the other ends are closed, then it is told. */
-		world_die(k, 0, 0);
-		world_spawner_says(MSG_SPAWNED, k->w.id, -11);
-		return;
-	}
-	if (b < 192)
-		world_spawner_says(MSG_SPAWNED, k->w.id, 4711);
-	k->ready = 1;
-	(void)say_hdr(k, MSG_READY);
-}
-
-static void
-do_client(struct fuzz_in *in)
-{
-	struct world_worker	*k = pick_worker(in);
-	struct msg_client	 m;
-	struct honest		*h;
-	struct session		*s;
-
-	if (k == NULL || !k->ready)
-		return;
-	h = of(k);
-	if (h->leaving || h->n == SESSIONS || last_peer_port == UINT16_MAX ||
-	    world_nquestions == WORLD_QUESTIONS ||
-	    count(h, 1) >= k->w.limits.sessions ||
-	    count(h, 0) >= k->w.limits.pending)
-		return;
-	s = &h->s[h->n++];
-	memset(s, 0, sizeof(*s));
-	s->no = (uint32_t)h->n;
-	s->peer_port = ++last_peer_port;
-	msg_init(&m, sizeof(m), MSG_CLIENT, k->w.id);
-	m.session = s->no;
-	FUZZ_CHECK(addr_parse(&m.addr, fuzz_u8(in) & 1 ? "198.51.100.7" :
-	    "2001:db8::7") == 0, "address");
-	m.addr.port = s->peer_port;
-	(void)event(k, &m, sizeof(m));
-}
-
-static int
-on_answer(struct world_worker *k, const struct msg_in *in)
-{
-	struct session	*s = by_no(of(k), in->answer.session);
-
-	FUZZ_CHECK(s != NULL && s->decisions++ == 0, "ANSWER %u",
-	    in->answer.session);
-	FUZZ_CHECK(s->word == ACCEPTED, "he said %d", (int)s->word);
-	FUZZ_CHECK(ctl.rendezvous == NULL || s->rendezvous == 1,
-	    "no rendezvous");
-	if (s->life == ALIVE)
-		s->life = ANSWERED;
-	return (0);
-}
-
-static int
-on_drop(struct world_worker *k, const struct msg_in *in)
-{
-	struct session	*s = by_no(of(k), in->session.session);
-
-	FUZZ_CHECK(s != NULL && s->decisions++ == 0, "DROP %u",
-	    in->session.session);
-	switch (in->session.cause) {
-	case CAUSE_DENIED:
-		FUZZ_CHECK(s->word == DENIED || s->word == MALFORMED,
-		    "he said %d", (int)s->word);
-		break;
-	case CAUSE_BOUNCED:
-		FUZZ_CHECK(s->word == BOUNCED, "he said %d", (int)s->word);
-		break;
-	case CAUSE_ANSWER_TIMEOUT:
-		FUZZ_CHECK(s->word == ASKED, "he said %d", (int)s->word);
-		break;
-	case CAUSE_BUSY:
-		FUZZ_CHECK(s->word == ACCEPTED || s->word == UNASKED,
-		    "he said %d", (int)s->word);
-		break;
-	default:
-		FUZZ_CHECK(s->word == UNASKED, "he said %d, cause %u",
-		    (int)s->word, in->session.cause);
-		break;
-	}
-	return (s->life == OVER ? 0 :
-	    end_session(k, s, (enum cause)in->session.cause));
-}
-
-static int
-on_command(struct world_worker *k, const struct msg_in *in)
-{
-	struct session	*s;
-
-	switch (in->hdr.type) {
-	case MSG_ANSWER:
-		return (on_answer(k, in));
-	case MSG_DROP:
-		return (on_drop(k, in));
-	case MSG_RENDEZVOUS:
-		s = by_no(of(k), in->session.session);
-		FUZZ_CHECK(s != NULL && s->rendezvous++ == 0 &&
-		    in->nfds == 1, "RENDEZVOUS");
-		return (0);
-	case MSG_LIMITS:
-		FUZZ_CHECK(in->limits.port == k->w.port, "LIMITS");
-		k->w.limits = in->limits;
-		return (0);
-	default:
-		FUZZ_CHECK(in->hdr.type == MSG_CLOSE, "%u", in->hdr.type);
-		of(k)->leaving = 1;
-		return (end_undecided(k, (enum cause)in->close.cause));
-	}
-}
-
-/* It reads up to ${n} commands. */
-static void
-read_commands(struct world_worker *k, unsigned int n)
-{
-	struct msg_in	*in = malloc(sizeof(*in));
-
-	FUZZ_CHECK(in != NULL, "memory");
-	while (n-- > 0 && k->up) {
-		switch (msg_recv(k->w.chan, EDGE_CONTROL_WORKER, MSG_ST_RUN,
-		    in)) {
-		case MSG_OK:
-			FUZZ_CHECK(in->hdr.id == k->w.id, "id %u",
-			    in->hdr.id);
-			(void)on_command(k, in);
-			msg_close_fds(in);
-			break;
-		case MSG_NOTHING:
-			n = 0;
-			break;
-		case MSG_BAD:
-			FUZZ_CHECK(0, "control sent %s", in->why);
-			break;
-		case MSG_EOF:
-			lost_control(k);
-			break;
-		}
-	}
-	free(in);
-}
-
-static void
-do_read(struct fuzz_in *in)
-{
-	struct world_worker	*k = pick_worker(in);
-
-	if (k != NULL && k->ready)
-		read_commands(k, 1u << (fuzz_u8(in) & 7));
-}
-
-static void
-do_pair(struct world_worker *k, struct honest *h, struct session *s)
-{
-	int	 oneshot = k->w.limits.flags & LIMITS_ONESHOT;
-
-	s->life = RELAYS;
-	if (oneshot)
-		h->leaving = h->oneshot = 1;
-	if (say(k, MSG_PAIRED, s->no, oneshot ? PAIRED_ONESHOT : 0) == -1)
-		return;
-	if (oneshot)
-		(void)end_undecided(k, CAUSE_ONESHOT);
-	else if (count(h, 1) >= k->w.limits.sessions)
-		(void)end_undecided(k, CAUSE_BUSY);
-}
-
-/* Something happens to a session: its leg comes, it is paired, it ends. */
-static void
-do_session(struct fuzz_in *in)
-{
-	struct world_worker	*k = pick_worker(in);
-	struct honest		*h;
-	struct session		*s;
-	uint8_t			 b = fuzz_u8(in);
-
-	if (k == NULL || (h = of(k))->n == 0)
-		return;
-	s = &h->s[(b >> 4) % h->n];
-	if (s->life == OVER)
-		return;
-	if ((b & 3) == 0 && s->life != RELAYS)
-		(void)say(k, MSG_LEG, s->no, 1 + (b >> 2 & 3));
-	else if ((b & 3) < 3 && s->life == ANSWERED)
-		do_pair(k, h, s);
-	else if ((b & 3) == 3)
-		(void)end_session(k, s, s->life == RELAYS ? CAUSE_EOF :
-		    CAUSE_PEER_GONE);
-}
-
-static void
-do_refused(struct fuzz_in *in)
-{
-	struct world_worker	*k = pick_worker(in);
-	struct msg_refused	 m;
-
-	if (k == NULL || !k->ready)
-		return;
-	msg_init(&m, sizeof(m), MSG_REFUSED, k->w.id);
-	m.busy = 1;
-	(void)event(k, &m, sizeof(m));
-}
-
-/* It leaves in order if it may, and dies if it is told to. */
-static void
-do_exit(struct fuzz_in *in)
-{
-	struct world_worker	*k = pick_worker(in);
-	uint8_t			 b = fuzz_u8(in);
-
-	world_spawner_read();
-	if (k == NULL)
-		return;
-	if (k->kills > 0 || b < 24) {
-		of(k)->leaving = 1;
-		world_die(k, b & 1 ? SIGSEGV : SIGKILL, b & 2);
-	} else if (of(k)->leaving && count(of(k), 0) + count(of(k), 1) == 0) {
-		if (say_hdr(k, MSG_GONE) == 0)
-			world_die(k, 0, 1);
-	}
 }
 
 /* ---- the rest of the world ----------------------------------------------*/
@@ -802,7 +409,11 @@ do_spawner(struct fuzz_in *in)
 static void
 do_conf(struct fuzz_in *in)
 {
-	conf_no = fuzz_u8(in) % CONFS;
+	uint8_t	 b = fuzz_u8(in) % CONFS_RELOAD;
+
+	if (conf_no >= CONFS_RELOAD)
+		return;
+	conf_no = b;
 	fake_conf(confs[conf_no]);
 	port_limits_all();
 	world_turn();
@@ -834,25 +445,30 @@ step(struct fuzz_in *in)
 		do_close(in);
 		break;
 	case 5:
-		do_other_iq(in);
+		if (op < 128)
+			do_other_iq(in);
+		else if (op < 192)
+			do_elsewhere(in);
+		else
+			do_twice(in);
 		break;
 	case 6: case 7: case 8:
-		do_start(in);
+		honest_do_start(in);
 		break;
 	case 9: case 10: case 11:
-		do_client(in);
+		honest_do_client(in);
 		break;
 	case 12: case 13:
 		do_answer(in);
 		break;
 	case 14: case 15:
-		do_read(in);
+		honest_do_read(in);
 		break;
 	case 16: case 17:
-		do_session(in);
+		honest_do_session(in);
 		break;
 	case 18:
-		do_exit(in);
+		honest_do_exit(in);
 		break;
 	case 19:
 		do_time(in);
@@ -878,48 +494,27 @@ step(struct fuzz_in *in)
 			do_stop();
 		break;
 	case 23:
-		do_refused(in);
+		honest_do_refused(in);
 		break;
 	}
-	new_questions();
+	honest_questions();
 	new_ports();
 }
 
-/* So that no queue of control ever fills: that is the hostile one's part. */
-static void
-catch_up(void)
+/* Is there an IPv6 loopback address? */
+static int
+have_v6(void)
 {
-	size_t	 i;
+	struct sockaddr_storage	 ss;
+	struct addr		 a;
+	int			 fd, r;
 
-	world_spawner_read();
-	for (i = 0; i < world_nworkers; i++) {
-		if (world_workers[i].up && world_workers[i].ready)
-			read_commands(&world_workers[i], 1000);
-	}
-}
-
-/*
- * In the end: every client of a worker that is there was decided on, or has
- * ended, or its owner has still to answer.
- */
-static void
-check_sessions(void)
-{
-	struct session	*s;
-	size_t		 i, k;
-
-	for (i = 0; i < world_nworkers; i++) {
-		for (k = 0; k < honest[i].n; k++) {
-			s = &honest[i].s[k];
-			FUZZ_CHECK(s->ends <= 1, "ended %d times", s->ends);
-			FUZZ_CHECK(!world_workers[i].up || s->life != ALIVE ||
-			    s->decisions == 1 || s->word == ASKED,
-			    "session %u is forgotten", s->no);
-			FUZZ_CHECK(!world_workers[i].up ||
-			    s->life != OVER || s->ends == 1,
-			    "session %u has no end", s->no);
-		}
-	}
+	FUZZ_CHECK(addr_parse(&a, "::1") == 0, "::1");
+	if ((fd = socket(AF_INET6, SOCK_STREAM, 0)) == -1)
+		return (0);
+	r = bind(fd, (struct sockaddr *)&ss, addr_to_sa(&a, &ss));
+	close(fd);
+	return (r == 0);
 }
 
 int
@@ -928,22 +523,23 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 	struct fuzz_in	 in = { bytes, len };
 	unsigned int	 n;
 
-	memset(honest, 0, sizeof(honest));
-	last_peer_port = 0;
-	questions_known = ports_known = 0;
+	honest_start();
+	ports_known = 0;
 	closing = 0;
 	stopped = 0;
 	conf_no = fuzz_u8(&in) % CONFS;
+	if (conf_no == CONF_V6 && !have_v6())
+		conf_no = 0;
 	world_on_closed = on_closed;
-	world_on_log = on_log;
+	world_on_log = honest_log;
 	world_start(confs[conf_no]);
 	for (n = 1; in.left > 0 && n <= STEPS_MAX; n++) {
 		step(&in);
 		if (n % 32 == 0)
-			catch_up();
+			honest_catch_up();
 	}
-	catch_up();
-	check_sessions();
+	honest_catch_up();
+	honest_check();
 	world_end();
 	return (0);
 }

@@ -247,6 +247,7 @@ read_commands(struct world_worker *k)
 	    == MSG_OK) {
 		if (k == neighbour) {
 			FUZZ_CHECK(in->hdr.type == MSG_RENDEZVOUS ||
+			    in->hdr.type == MSG_LIMITS ||
 			    in->hdr.type == MSG_ANSWER, "the neighbour got "
 			    "%u", in->hdr.type);
 			neighbour_answered |= in->hdr.type == MSG_ANSWER;
@@ -257,6 +258,33 @@ read_commands(struct world_worker *k)
 	FUZZ_CHECK(k != neighbour || r == MSG_NOTHING, "the neighbour is cut "
 	    "off");
 	free(in);
+}
+
+/* Many events at once, and maybe a bad one behind them. */
+static void
+flood(void)
+{
+	struct msg_refused	 m;
+	int			 i;
+
+	for (i = 0; i < 70; i++) {
+		msg_init(&m, sizeof(m), MSG_REFUSED, taken->w.id);
+		m.hdr.seq = taken->w.seq + 1;
+		if (msg_send(taken->w.chan, &m, sizeof(m), NULL, 0) == 0)
+			taken->w.seq++;
+	}
+}
+
+/* More commands than a socket holds, and than control keeps. */
+static void
+command_all(void)
+{
+	int	 i;
+
+	for (i = 0; i < 100; i++)
+		port_limits_all();
+	world_turn();
+	read_commands(neighbour);
 }
 
 /* The next one, once control has done with the last. */
@@ -288,7 +316,12 @@ step(struct fuzz_in *in)
 		owner_answers(in);
 		break;
 	case 5:
-		read_commands(taken);
+		if (op < 128)
+			read_commands(taken);
+		else if (op < 192)
+			command_all();
+		else
+			flood();
 		break;
 	case 6:
 		world_sleep((op >> 3) * 400);

@@ -134,6 +134,8 @@ compile() {
 	case $1 in
 	worker|spawner|registry)
 		sources="$sources $tmp/src/tests/fuzz/world.c"
+		[ $1 != registry ] || sources="$sources \
+		    $tmp/src/tests/fuzz/honest.c"
 		# The clock of the tests does not go by itself.
 		# shellcheck disable=SC2086 # lists of words, here and below
 		"$cc" -g -O1 -std=gnu11 -fsanitize=$sanitize \

@@ -43,7 +43,7 @@ size_t			 world_nworkers;
 void	(*world_on_closed)(struct world_port *);
 void	(*world_on_log)(const char *);
 
-static int		 fds_before, spawner_no;
+static int		 fds_before, spawner_no, stream_no;
 
 long	 world_syscall(long, ...);
 
@@ -152,7 +152,7 @@ on_registered(const char *line)
 	/* It counts from the request, which was some seconds ago. */
 	p->expires = world_now() +
 	    strtoll(value(line, "expire"), NULL, 10) * 1000 - 6000;
-	p->missing = -1;
+	p->gone_at = -1;
 }
 
 static void
@@ -165,7 +165,7 @@ on_changed(const char *line)
 	p->expires = world_now() +
 	    strtoll(value(line, "expire"), NULL, 10) * 1000 - 1000;
 	if (p->user != user)
-		p->missing = -1;
+		p->gone_at = -1;
 	p->user = user;
 }
 
@@ -292,6 +292,9 @@ on_notice(const struct stanza *s, const struct stanza *q, const char *id)
 		if (strcmp(world_ports[i].id, id) == 0) {
 			FUZZ_CHECK(++world_ports[i].notices <= ASK_TRIES &&
 			    !world_ports[i].acked, "%s", fake_sent_xml());
+			FUZZ_CHECK(world_ports[i].stream != stream_no,
+			    "again: %s", fake_sent_xml());
+			world_ports[i].stream = stream_no;
 			return;
 		}
 	}
@@ -304,6 +307,7 @@ on_notice(const struct stanza *s, const struct stanza *q, const char *id)
 	    (strcmp(p->cause, "oneshot") == 0), "%s: %s", p->cause,
 	    fake_sent_xml());
 	p->notices = 1;
+	p->stream = stream_no;
 	(void)strlcpy(p->id, id, sizeof(p->id));
 }
 
@@ -475,9 +479,8 @@ check_deadlines(void)
 			continue;
 		FUZZ_CHECK(world_now() <= p->expires + 8000, "port %u lives "
 		    "too long", p->number);
-		FUZZ_CHECK(p->missing == -1 || world_now() <= p->missing +
-		    (int64_t)ctl.conf->timeout.owner_gone + 1000,
-		    "port %u of nobody", p->number);
+		FUZZ_CHECK(p->gone_at == -1 || world_now() <= p->gone_at +
+		    1000, "port %u of nobody", p->number);
 	}
 }
 
@@ -512,7 +515,7 @@ seen(int user)
 
 	for (i = 0; i < world_nports; i++) {
 		if (world_ports[i].user == user)
-			world_ports[i].missing = -1;
+			world_ports[i].gone_at = -1;
 	}
 }
 
@@ -524,34 +527,74 @@ world_missing(int user)
 	for (i = 0; i < world_nports; i++) {
 		if (world_ports[i].state == WORLD_OPEN &&
 		    world_ports[i].user == user &&
-		    world_ports[i].missing == -1)
-			world_ports[i].missing = world_now();
+		    world_ports[i].gone_at == -1)
+			world_ports[i].gone_at = world_now() +
+			    (int64_t)ctl.conf->timeout.owner_gone;
 	}
+}
+
+/* Make a note of one more request; NULL: there cannot be one now. */
+static struct world_request *
+request(int user, const char *type, int want, const char *payload)
+{
+	struct world_request	*r = &world_requests[world_nrequests];
+
+	if (!fake_up || world_nrequests == WORLD_REQUESTS)
+		return (NULL);
+	world_nrequests++;
+	memset(r, 0, sizeof(*r));
+	r->user = user;
+	r->want = want;
+	r->lossy = fake_full;
+	if (getenv("WORLD_LOG") != NULL)
+		fprintf(stderr, "  < %s %s: %s\n", world_users[user].jid,
+		    type, payload);
+	return (r);
+}
+
+int
+world_iq_to(int user, const char *to, const char *type, int want,
+    const char *payload)
+{
+	struct world_request	*r = request(user, type, want, payload);
+
+	if (r == NULL)
+		return (-1);
+	seen(user);
+	fake_iq("<iq type='%s' id='r%zu' from='%s' to='%s'>%s</iq>", type,
+	    (size_t)(r - world_requests), world_users[user].xml, to, payload);
+	world_turn();
+	return (0);
 }
 
 int
 world_iq(int user, const char *type, int want, const char *fmt, ...)
 {
-	struct world_request	*r = &world_requests[world_nrequests];
-	char			 payload[2048];
-	va_list			 ap;
+	char	 payload[2048];
+	va_list	 ap;
 
-	if (!fake_up || world_nrequests == WORLD_REQUESTS)
-		return (-1);
 	va_start(ap, fmt);
 	FUZZ_CHECK(vsnprintf(payload, sizeof(payload), fmt, ap) <
 	    (int)sizeof(payload), "payload");
 	va_end(ap);
-	memset(r, 0, sizeof(*r));
-	r->user = user;
-	r->want = want;
-	r->lossy = fake_full;
-	seen(user);
-	if (getenv("WORLD_LOG") != NULL)
-		fprintf(stderr, "  < %s %s: %s\n", world_users[user].jid,
-		    type, payload);
-	fake_iq("<iq type='%s' id='r%zu' from='%s' to='" FAKE_US "'>%s</iq>",
-	    type, world_nrequests++, world_users[user].xml, payload);
+	return (world_iq_to(user, FAKE_US, type, want, payload));
+}
+
+int
+world_skipped(int user, const char *type, int want)
+{
+	struct world_request	*r = request(user, type, want, "skipped");
+	struct stanza		*s;
+	char			 xml[1024];
+
+	if (r == NULL)
+		return (-1);
+	(void)snprintf(xml, sizeof(xml), "<iq type='%s' id='r%zu' from='%s' "
+	    "to='" FAKE_US "'/>", type, (size_t)(r - world_requests),
+	    world_users[user].xml);
+	s = fake_parse(xml);
+	iq_skipped(s);
+	stanza_free(s);
 	world_turn();
 	return (0);
 }
@@ -630,6 +673,7 @@ world_link(int up)
 	if (up == fake_up)
 		return;
 	fake_up = up;
+	stream_no += up;
 	if (up)
 		ask_link_up();
 	else
@@ -756,7 +800,7 @@ world_start(const char *conf)
 	fds_before = fuzz_fds();
 	world_nrequests = world_nquestions = 0;
 	world_nports = world_nworkers = 0;
-	spawner_no = 0;
+	spawner_no = stream_no = 0;
 	fake_start(conf);
 	log_to(on_log, NULL);
 }

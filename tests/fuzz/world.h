@@ -45,7 +45,7 @@ struct world_request {
 	int		 user;
 	int		 answers;
 	int		 lossy;		/* the link was not always up */
-	int		 want;		/* code of the error, 0: result, -1: any */
+	int		 want;		/* error's code, 0: result, -1: any */
 	int		 got;
 };
 
@@ -65,11 +65,12 @@ struct world_port {
 	enum world_state state;
 	int		 user;		/* whose full JID is asked */
 	int64_t		 expires;	/* fake time, some seconds early */
-	int64_t		 missing;	/* owner away since; -1: he is there */
+	int64_t		 gone_at;	/* closed then; -1: owner is there */
 	char		 cause[16];	/* WORLD_CLOSED */
 	int		 due;		/* a notice */
 	int		 notices;
 	char		 id[ASK_ID_LEN + 1];	/* of the notice */
+	int		 stream;	/* on which it was sent last */
 	int		 acked;
 };
 
@@ -122,6 +123,15 @@ int64_t	world_now(void);
  */
 int	world_iq(int, const char *, int, const char *, ...)
 	    __attribute__((__format__(__printf__, 4, 5)));
+
+/*
+ * world_iq_to(user, to, type, want, payload):
+ * The same to the address ${to}, which may be followed by more attributes.
+ * world_skipped(user, type, want):
+ * The same for a stanza that is beyond a limit: only its top is left.
+ */
+int	world_iq_to(int, const char *, const char *, int, const char *);
+int	world_skipped(int, const char *, int);
 
 /*
  * world_answer(q, user, type, payload):
