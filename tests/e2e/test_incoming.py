@@ -637,8 +637,9 @@ def leave(client):
     """Log out, and wait until the server knows."""
     client.user.close()
     other = client.daemon.client("bob")
+    reply = None
     end = time.monotonic() + 5
-    while True:
+    while time.monotonic() < end:
         try:
             reply = other.user.iq(client.jid, "get",
                                   "<ping xmlns='urn:xmpp:ping'/>", 0.5)
@@ -646,7 +647,7 @@ def leave(client):
             continue            # lost with the session
         if reply.error and reply.error.condition == "service-unavailable":
             return
-        assert time.monotonic() < end
+    raise AssertionError("%s is still there: %r" % (client.jid, reply))
 
 
 def test_owner_gone(start):

@@ -175,8 +175,9 @@ class User:
             "user", Everything(self), lambda stanza: self.take(stanza.xml)))
         self.xmpp.add_event_handler("session_start", self._session)
         self.xmpp.add_event_handler("failed_all_auth", self._failed)
-        self.xmpp.add_event_handler("disconnected",
-                                    lambda _: self.ended.set())
+        # An older session of ours may end later than this one begins.
+        ended = self.ended
+        self.xmpp.add_event_handler("disconnected", lambda _: ended.set())
         self.xmpp.connect(("127.0.0.1", self.server.c2s),
                           force_starttls=False, disable_starttls=True)
 
@@ -191,7 +192,7 @@ class User:
         """Log out properly."""
         if not self.ended.is_set():
             self.loop.run(self.xmpp.disconnect)
-            self.ended.wait(5)
+            assert self.ended.wait(10), "%s cannot log out" % self.jid
 
     def cut(self):
         """Lose the TCP connection."""
