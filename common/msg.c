@@ -166,8 +166,11 @@ msg_send(int fd, const void *m, size_t len, const int *fds, size_t nfds)
 		cmsg->cmsg_len = CMSG_LEN(sizeof(int) * nfds);
 		memcpy(CMSG_DATA(cmsg), fds, sizeof(int) * nfds);
 	}
+	/* Without descriptors by another call: see worker_rules(). */
 	do {
-		n = sendmsg(fd, &mh, MSG_DONTWAIT | MSG_NOSIGNAL);
+		n = nfds > 0 ?
+		    sendmsg(fd, &mh, MSG_DONTWAIT | MSG_NOSIGNAL) :
+		    send(fd, m, len, MSG_DONTWAIT | MSG_NOSIGNAL);
 	} while (n == -1 && errno == EINTR);
 	return (n == -1 ? -1 : 0);
 }

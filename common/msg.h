@@ -210,6 +210,9 @@ enum leg_what {
 	LEG_LEFT = 5		/* it left before it was of use */
 };
 
+#define MSG_LEGS_MAX	8	/* MSG_LEG for one client */
+#define MSG_REFUSED_MS	1000	/* least time between two MSG_REFUSED */
+
 struct msg_ended {
 	struct msg_hdr	 hdr;
 	uint32_t	 session;

@@ -157,8 +157,6 @@ common_rules(scmp_filter_ctx ctx)
 	 * MSG_FASTOPEN connects: from a socket that was a listener once, past
 	 * Landlock and an empty network namespace.
 	 */
-	if ((r = ALLOW(ctx, sendmsg, 1, HAS_NOT(2, MSG_FASTOPEN))) != 0)
-		return (r);
 	return (ALLOW(ctx, sendto, 1, HAS_NOT(3, MSG_FASTOPEN)));
 }
 
@@ -184,6 +182,12 @@ relay_rules(scmp_filter_ctx ctx)
 	    N(worker_questions)));
 }
 
+/*
+ * No sendmsg(2): spawner and workers receive descriptors and never send any.
+ * Whoever closes the last copy of a socket with SO_LINGER waits for its
+ * peer, however it came to have it: a peer's connection that a taken worker
+ * passes to control would hold up everybody.
+ */
 static int
 worker_rules(scmp_filter_ctx ctx)
 {
@@ -219,7 +223,8 @@ control_rules(scmp_filter_ctx ctx)
 {
 	int	 r;
 
-	if ((r = allow_all(ctx, control_calls, N(control_calls))) != 0)
+	if ((r = allow_all(ctx, control_calls, N(control_calls))) != 0 ||
+	    (r = ALLOW(ctx, sendmsg, 1, HAS_NOT(2, MSG_FASTOPEN))) != 0)
 		return (r);
 	if ((r = ALLOW(ctx, socket, 2, ARG(0, AF_INET),
 	    SCMP_A1(SCMP_CMP_MASKED_EQ, 0xf, SOCK_STREAM))) != 0 ||

@@ -14,6 +14,12 @@
 /* No worker has room for more, whatever its limits were. */
 #define CLIENTS_MAX	(CONF_SESSIONS_MAX + CONF_PENDING_MAX)
 
+/*
+ * What a worker sent in time may be read late, all at once: so many
+ * MSG_REFUSED, more than a socket holds.
+ */
+#define REFUSED_BURST	600
+
 /* An address and port as "192.0.2.1:80" or "[2001:db8::1]:80". */
 #define PEER_STRLEN	(ADDR_STRLEN + 9)
 
@@ -290,14 +296,19 @@ count(const struct port *p, uint32_t *undecided)
 	return (n);
 }
 
+static int
+is_ip(const struct addr *a)
+{
+	return (a->family == ADDR_V4 || a->family == ADDR_V6);
+}
+
 static void
 on_client(struct port *p, const struct msg_client *m)
 {
 	struct client	*c;
 	uint32_t	 undecided;
 
-	if (registry_client(p, m->session) != NULL ||
-	    (m->addr.family != ADDR_V4 && m->addr.family != ADDR_V6)) {
+	if (registry_client(p, m->session) != NULL || !is_ip(&m->addr)) {
 		port_kill(p, "CLIENT twice, or without address");
 		return;
 	}
@@ -339,8 +350,12 @@ on_leg(struct port *p, const struct msg_client *m)
 	char				 at[PEER_STRLEN];
 
 	if ((c = registry_client(p, m->session)) == NULL ||
-	    m->what < LEG_HELD || m->what > LEG_LEFT) {
-		port_kill(p, "LEG of no client");
+	    m->what < LEG_HELD || m->what > LEG_LEFT || !is_ip(&m->addr)) {
+		port_kill(p, "LEG of no client, or without address");
+		return;
+	}
+	if (++c->legs > MSG_LEGS_MAX) {
+		port_kill(p, "too many LEG");
 		return;
 	}
 	log_info("leg %s from=%s state=%s", context(c), peer(&m->addr, at),
@@ -358,9 +373,15 @@ on_paired(struct port *p, const struct msg_client *m)
 		port_kill(p, "PAIRED without an answer");
 		return;
 	}
+	if ((m->what & ~(uint32_t)PAIRED_ONESHOT) != 0 ||
+	    ((m->what & PAIRED_ONESHOT) && !p->oneshot)) {
+		port_kill(p, "PAIRED as nobody asked for");
+		return;
+	}
 	registry_client_state(c, CLIENT_RELAY);
 	c->leg = m->addr;
 	give_rendezvous(c);
+	port_watch_leaving(p);
 	log_info("paired %s leg=%s", context(c), peer(&c->leg, at));
 	if (m->what & PAIRED_ONESHOT)
 		port_close(p, CAUSE_ONESHOT);
@@ -394,20 +415,37 @@ on_ended(struct port *p, const struct msg_ended *m)
 		return;
 	}
 	if (c->state != CLIENT_RELAY && (m->bytes_in != 0 ||
-	    m->bytes_out != 0)) {
-		port_kill(p, "bytes without a relay");
+	    m->bytes_out != 0 || m->ms != 0)) {
+		port_kill(p, "bytes or time without a relay");
 		return;
 	}
 	log_ended(c, (enum cause)m->cause, m->bytes_in, m->bytes_out, m->ms);
 	give_rendezvous(c);
 	registry_client_free(c);
+	port_watch_leaving(p);
+}
+
+/* Each is a line in the log: nobody is to fill it. */
+static int
+refused_too_often(struct port *p)
+{
+	int64_t	 now = mono_ms();
+
+	if (p->refused_due < now)
+		p->refused_due = now;
+	p->refused_due += MSG_REFUSED_MS;
+	return (p->refused_due > now + REFUSED_BURST * MSG_REFUSED_MS);
 }
 
 static void
-on_refused(const struct port *p, const struct msg_refused *m)
+on_refused(struct port *p, const struct msg_refused *m)
 {
 	char	 who[1024], at[PEER_STRLEN];
 
+	if (refused_too_often(p)) {
+		port_kill(p, "too many REFUSED");
+		return;
+	}
 	log_info("refused port=%u jid=%s busy=%u pending=%u failed=%u "
 	    "peer=%s", (unsigned int)p->number,
 	    jid_log(p->owner, who, sizeof(who)), m->busy, m->pending,

@@ -15,6 +15,7 @@
 
 #define START_MS	5000	/* for a worker to say READY */
 #define BURY_MS		2000	/* for the spawner to say how it ended */
+#define LEAVE_MS	10000	/* to go, once nothing is left to do */
 #define BACKLOG		64
 
 /* SIGSYS: the worker was taken, or passd has a fault on this system. */
@@ -220,6 +221,24 @@ notify(const struct port *p, enum cause cause)
 	xml_free(&x);
 }
 
+/* A port that is closed lives on with its relays, and no longer. */
+void
+port_watch_leaving(struct port *p)
+{
+	const struct client	*c;
+
+	if (p->state != PORT_CLOSING || p->kill_wanted)
+		return;
+	TAILQ_FOREACH(c, &p->clients, entry) {
+		if (c->state == CLIENT_RELAY)
+			break;
+	}
+	if (c != NULL)
+		(void)evtimer_del(&p->timer);
+	else if (!evtimer_pending(&p->timer, NULL))
+		set_timer(&p->timer, LEAVE_MS);
+}
+
 static void
 closed(struct port *p, enum cause cause, enum port_state state)
 {
@@ -227,6 +246,7 @@ closed(struct port *p, enum cause cause, enum port_state state)
 	/* The timer of a worker that is cut off is not ours to stop. */
 	if (!p->kill_wanted)
 		(void)evtimer_del(&p->timer);
+	port_watch_leaving(p);
 	(void)evtimer_del(&p->gone_timer);
 	log_info("closed port=%u jid=%s cause=%s", (unsigned int)p->number,
 	    owner(p), cause_name(cause));
@@ -307,6 +327,19 @@ port_ended(const char *why, void *arg)
 		set_timer(&p->timer, BURY_MS);
 }
 
+/* Its channel has ended, but nobody has said that its process did. */
+static void
+overdue(struct port *p)
+{
+	if (p->exited || p->kill_wanted || ctl.spawner == NULL) {
+		bury(p);
+		return;
+	}
+	p->kill_wanted = 1;
+	kill_worker(p);
+	set_timer(&p->timer, BURY_MS);
+}
+
 static void
 on_timer(int fd, short what, void *arg)
 {
@@ -328,9 +361,12 @@ on_timer(int fd, short what, void *arg)
 		port_close(p, CAUSE_EXPIRED);
 		break;
 	case PORT_CLOSING:
+		log_error("worker port=%u pid=%d did not leave in time; killed",
+		    (unsigned int)p->number, (int)p->pid);
+		cut_off(p);
 		break;
 	case PORT_DEAD:
-		bury(p);
+		overdue(p);
 		break;
 	}
 }
@@ -363,6 +399,16 @@ ready(struct port *p)
 	p->request = NULL;
 }
 
+/* It goes when it listens no more and every client has ended. */
+static void
+gone(struct port *p)
+{
+	if (p->state == PORT_OPEN || !TAILQ_EMPTY(&p->clients))
+		port_kill(p, "GONE before its time");
+	else
+		p->said_gone = 1;
+}
+
 static void
 port_message(struct msg_in *in, void *arg)
 {
@@ -376,12 +422,16 @@ port_message(struct msg_in *in, void *arg)
 		return;
 	}
 	p->last_seq++;
+	if (p->said_gone) {
+		port_kill(p, "event after GONE");
+		return;
+	}
 	switch (in->hdr.type) {
 	case MSG_READY:
 		ready(p);
 		break;
 	case MSG_GONE:
-		p->said_gone = 1;
+		gone(p);
 		break;
 	default:
 		client_event(p, in);

@@ -49,6 +49,13 @@ void	port_fill_server(struct xml_out *, const struct port *);
  */
 void	port_fill_proxy(struct xml_out *, uint16_t);
 
+/*
+ * port_watch_leaving(p):
+ * A relay of ${p} has begun or ended.  If ${p} does not listen any more its
+ * worker has ten seconds to leave, from when there is none.
+ */
+void	port_watch_leaving(struct port *);
+
 /* port_send(p, m, len, fds, nfds): a message to the worker of ${p}. */
 void	port_send(struct port *, const void *, size_t, const int *, size_t);
 

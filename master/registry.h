@@ -44,6 +44,7 @@ struct client {			/* one connection of a stranger */
 	struct addr		 addr;
 	struct addr		 leg;		/* CLIENT_RELAY */
 	uint16_t		 rendezvous;	/* 0: none taken */
+	uint16_t		 legs;		/* MSG_LEG that came */
 	struct ask		*ask;		/* CLIENT_ASKED */
 };
 TAILQ_HEAD(client_list, client);
@@ -73,6 +74,7 @@ struct port {
 	struct listeners	 listeners;	/* until the worker is READY */
 	struct chan		*chan;		/* to the worker */
 	uint64_t		 last_seq;	/* of the worker's events */
+	int64_t			 refused_due;	/* its next MSG_REFUSED */
 	pid_t			 pid;		/* for the log; 0: not known */
 	int			 said_gone;	/* MSG_GONE has come */
 	int			 exited;	/* MSG_EXITED has come */

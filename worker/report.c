@@ -12,7 +12,6 @@
  */
 #define EVENTS_PER_SLOT	3
 #define QUEUE_MAX	(EVENTS_PER_SLOT * (SLOTS_MAX + 1) + 64)
-#define REFUSED_MS	1000	/* between two summaries */
 
 struct event {
 	size_t		 len;
@@ -98,7 +97,7 @@ void
 report_leg(struct slot *s, enum leg_what what, const struct addr *addr)
 {
 	/* Whoever finds a rendezvous port must not be able to fill a log. */
-	if (s->leg_reports >= LEG_REPORTS_MAX || !report_room())
+	if (s->leg_reports >= MSG_LEGS_MAX || !report_room())
 		return;
 	s->leg_reports++;
 	put_client(s, MSG_LEG, (uint32_t)what, addr);
@@ -151,7 +150,7 @@ report_deadline(void)
 	/* Then poll(2) tells when: a deadline that has passed would spin. */
 	if (blocked || worker.channel == -1 || !any_refused())
 		return (INT64_MAX);
-	return (refused_last + REFUSED_MS);
+	return (refused_last + MSG_REFUSED_MS);
 }
 
 /* The summary is not queued: it goes out when there is room for it. */
@@ -160,7 +159,7 @@ send_refused(int64_t now)
 {
 	struct msg_refused	 m;
 
-	if (!any_refused() || now < refused_last + REFUSED_MS)
+	if (!any_refused() || now < refused_last + MSG_REFUSED_MS)
 		return (0);
 	m = refused;
 	msg_init(&m.hdr, sizeof(m.hdr), MSG_REFUSED, worker.id);

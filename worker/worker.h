@@ -21,7 +21,6 @@
 #define SLOTS_MAX	320	/* CONF_SESSIONS_MAX + CONF_PENDING_MAX */
 #define LEGS_MAX	4	/* connections held for one client */
 #define LISTEN_MAX	2	/* one per address family */
-#define LEG_REPORTS_MAX	8	/* MSG_LEG for one client */
 #define TOKEN_MS	5000	/* for a leg to show its token */
 
 /* Descriptors of a worker, set up by the spawner. */

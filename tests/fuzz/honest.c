@@ -395,7 +395,7 @@ honest_do_session(struct fuzz_in *in)
 	s = &h->s[(b >> 4) % h->n];
 	if (s->life == OVER)
 		return;
-	if ((b & 3) == 0 && s->life != RELAYS)
+	if ((b & 3) == 0 && s->life != RELAYS && s->legs++ < MSG_LEGS_MAX)
 		(void)say(k, MSG_LEG, s->no, 1 + (b >> 2 & 3));
 	else if ((b & 3) < 3 && s->life == ANSWERED)
 		do_pair(k, h, s);

@@ -28,6 +28,7 @@ struct session {
 	int		 decisions;	/* ANSWER or DROP */
 	int		 rendezvous;
 	int		 questions;
+	int		 legs;		/* LEG that were sent */
 	int		 ends;		/* lines in the log */
 };
 

@@ -837,7 +837,12 @@ world_end(void)
 	world_spawner_read();
 	for (i = 0; i < world_nworkers; i++)
 		world_die(&world_workers[i], SIGKILL, i & 1);
-	/* Those of whom nobody told are buried; full queues are tried again. */
+	/*
+	 * Those of whom nobody told are killed, and buried; full queues are
+	 * tried again.
+	 */
+	world_sleep(2100);
+	world_spawner_read();
 	world_sleep(2100);
 	FUZZ_CHECK(registry_count() == 0, "%u ports", registry_count());
 	world_sleep(ASK_NOTICE_MS);

@@ -7,6 +7,7 @@
 
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "fake.h"
 #include "mono.h"
@@ -127,6 +128,28 @@ leg_of_no_kind_either(struct fake_worker *w)
 }
 
 static void
+leg_without_address(struct fake_worker *w)
+{
+	struct msg_client	 m;
+
+	msg_init(&m, sizeof(m), MSG_LEG, w->id);
+	m.session = 1;
+	m.what = LEG_HELD;
+	fake_event(w, &m, sizeof(m));
+}
+
+static void
+legs_without_end(struct fake_worker *w)
+{
+	int	 i;
+
+	for (i = 0; i < MSG_LEGS_MAX; i++)
+		fake_leg(w, MSG_LEG, 1, LEG_SURPLUS);
+	cr_assert_eq(fake_killed(), 0);
+	fake_leg(w, MSG_LEG, 1, LEG_SURPLUS);
+}
+
+static void
 paired_unknown(struct fake_worker *w)
 {
 	event(w, MSG_PAIRED, 9);
@@ -142,6 +165,19 @@ static void
 paired_twice(struct fake_worker *w)
 {
 	event(w, MSG_PAIRED, 3);
+}
+
+/* The port would be closed, and the owner told of what he never armed. */
+static void
+paired_oneshot_unasked(struct fake_worker *w)
+{
+	fake_leg(w, MSG_PAIRED, 2, PAIRED_ONESHOT);
+}
+
+static void
+paired_with_odd_flags(struct fake_worker *w)
+{
+	fake_leg(w, MSG_PAIRED, 2, 0x2);
 }
 
 static void
@@ -160,6 +196,42 @@ static void
 bytes_out_without_relay(struct fake_worker *w)
 {
 	fake_ended(w, 2, CAUSE_EOF, 0, 1);
+}
+
+static void
+time_without_relay(struct fake_worker *w)
+{
+	struct msg_ended	 m;
+
+	msg_init(&m, sizeof(m), MSG_ENDED, w->id);
+	m.session = 2;
+	m.cause = CAUSE_EOF;
+	m.ms = 1;
+	fake_event(w, &m, sizeof(m));
+}
+
+/* One a second, or all those of ten minutes when control was slow. */
+static void
+refused_without_end(struct fake_worker *w)
+{
+	struct msg_refused	 m;
+	int			 i;
+
+	for (i = 0; i <= 600; i++) {
+		cr_assert_eq(fake_killed(), 0, "%d", i);
+		msg_init(&m, sizeof(m), MSG_REFUSED, w->id);
+		m.busy = 1;
+		fake_event(w, &m, sizeof(m));
+	}
+}
+
+static void
+gone_too_early(struct fake_worker *w)
+{
+	struct msg_hdr	 m;
+
+	msg_init(&m, sizeof(m), MSG_GONE, w->id);
+	fake_event(w, &m, sizeof(m));
 }
 
 static void
@@ -207,12 +279,19 @@ static const struct {
 	{ leg_of_nobody, "LEG of no client" },
 	{ leg_of_no_kind, "LEG of no client" },
 	{ leg_of_no_kind_either, "LEG of no client" },
+	{ leg_without_address, "without address" },
+	{ legs_without_end, "too many LEG" },
 	{ paired_unknown, "PAIRED without an answer" },
 	{ paired_without_answer, "PAIRED without an answer" },
 	{ paired_twice, "PAIRED without an answer" },
+	{ paired_oneshot_unasked, "PAIRED as nobody asked for" },
+	{ paired_with_odd_flags, "PAIRED as nobody asked for" },
 	{ ended_unknown, "ENDED of no client" },
-	{ bytes_in_without_relay, "bytes without a relay" },
-	{ bytes_out_without_relay, "bytes without a relay" },
+	{ bytes_in_without_relay, "without a relay" },
+	{ bytes_out_without_relay, "without a relay" },
+	{ time_without_relay, "without a relay" },
+	{ refused_without_end, "too many REFUSED" },
+	{ gone_too_early, "GONE before its time" },
 	{ wrong_message, "wrong type" },
 	{ wrong_length, "wrong length" },
 	{ descriptor, "wrong number of descriptors" },
@@ -309,4 +388,95 @@ Test(hostile, nothing_after_a_violation_counts)
 	fake_event(&w, &m, sizeof(m));
 	cr_expect_eq(fake_logged("client port="), 0);
 	cr_expect_eq(rdv_left(), RDV);
+}
+
+static void
+close_by_owner(struct fake_worker *w)
+{
+	fake_iq("<iq type='set' id='c' from='" ALICE "' to='" FAKE_US "'>"
+	    "<query xmlns='" NS_PASS "'><close/><proxy port='%u'>203.0.113.7"
+	    "</proxy></query></iq>", (unsigned int)w->port);
+	cr_expect_str_eq(fake_describe(fake_sent()), "result");
+}
+
+Test(hostile, events_after_the_end)
+{
+	struct fake_worker	 w;
+
+	(void)fake_register(&w, ALICE, "");
+	close_by_owner(&w);
+	gone_too_early(&w);			/* now it is in time */
+	cr_expect_eq(fake_killed(), 0);
+	event(&w, MSG_CLIENT, 1);
+	cr_expect_eq(fake_killed(), w.id);
+	cr_expect_eq(fake_logged("event after GONE"), 1);
+	cr_expect_eq(fake_logged("client port="), 0);
+}
+
+Test(hostile, gone_with_clients_left)
+{
+	struct fake_worker	 w;
+
+	(void)fake_register(&w, ALICE, "");
+	(void)fake_question(&w, 1);
+	close_by_owner(&w);
+	gone_too_early(&w);
+	cr_expect_eq(fake_killed(), w.id);
+	cr_expect_eq(fake_logged("GONE before its time"), 1);
+}
+
+/* It would hold the port, and everybody would think it closed. */
+Test(hostile, stays_after_close)
+{
+	struct fake_worker	 w;
+
+	(void)fake_register(&w, ALICE, "");
+	(void)fake_question(&w, 1);
+	close_by_owner(&w);
+	fake_sleep(9000);
+	cr_expect_eq(fake_killed(), 0);
+	fake_sleep(1100);
+	cr_expect_eq(fake_killed(), w.id);
+	cr_expect_eq(fake_logged("did not leave in time"), 1);
+	fake_exit(&w, SIGKILL);
+	cr_expect_eq(registry_count(), 0);
+	cr_expect_eq(rdv_left(), RDV);
+}
+
+/* A relay that runs is a reason to stay, for as long as it does. */
+Test(hostile, stays_for_its_relays_only)
+{
+	struct fake_worker	 w;
+
+	(void)fake_register(&w, ALICE, "");
+	(void)fake_question(&w, 1);
+	fake_reply("result", ALICE, "");
+	close_by_owner(&w);
+	fake_sleep(5000);
+	fake_leg(&w, MSG_PAIRED, 1, 0);		/* it crossed the close */
+	fake_sleep(60000);
+	cr_expect_eq(fake_killed(), 0);
+	fake_ended(&w, 1, CAUSE_EOF, 1, 1);
+	fake_sleep(10100);
+	cr_expect_eq(fake_killed(), w.id);
+	cr_expect_eq(fake_logged("did not leave in time"), 1);
+}
+
+/* Without its channel it could live for ever, unheard. */
+Test(hostile, closes_its_channel_and_lives)
+{
+	struct fake_worker	 w;
+
+	(void)fake_register(&w, ALICE, "");
+	(void)close(w.chan);
+	w.chan = -1;
+	fake_loop();
+	cr_expect_eq(fake_logged("cause=worker-died"), 1);
+	cr_expect_eq(fake_killed(), 0);
+	fake_sleep(2100);
+	cr_expect_eq(fake_killed(), w.id);
+	cr_expect_eq(registry_count(), 1);
+	fake_exit(&w, SIGKILL);
+	cr_expect_eq(fake_logged("signal=9"), 1);
+	cr_expect_eq(registry_count(), 0);
 }

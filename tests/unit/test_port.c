@@ -324,6 +324,9 @@ Test(port, spawner_does_not_tell_of_the_end)
 	expect_notice(w.port, "");
 	cr_expect_eq(registry_count(), 1);
 	fake_sleep(2100);
+	cr_expect_eq(registry_count(), 1);
+	cr_expect_eq(fake_killed(), w.id);
+	fake_sleep(2100);
 	cr_expect_eq(registry_count(), 0);
 	cr_expect_eq(fake_logged("status=unknown"), 1);
 	/* It tells after all. */
@@ -409,13 +412,13 @@ Test(port, closed_by_its_owner)
 {
 	struct fake_worker	 w;
 
-	(void)fake_register(&w, ALICE, "<expire>600</expire>");
+	(void)fake_register(&w, ALICE, "<expire>5</expire>");
 	cr_expect_str_eq(set_proxy(ALICE, "<close/>", w.port), "result");
 	cr_expect_eq(fake_expect(&w, MSG_CLOSE)->close.cause, CAUSE_CLOSED);
 	cr_expect_eq(ask_notices(), 0, "he knows");
 	cr_expect_eq(fake_logged("cause=closed"), 1);
 	/* Neither expiry nor a second close does anything more. */
-	fake_sleep(601 * 1000);
+	fake_sleep(6 * 1000);
 	cr_expect(fake_quiet(&w));
 	cr_expect_null(fake_sent());
 	gone(&w);
