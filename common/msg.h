@@ -62,7 +62,8 @@ enum msg_type {
 	MSG_PAIRED = 24,	/* a relay has begun */
 	MSG_ENDED = 25,		/* a session has ended */
 	MSG_REFUSED = 26,	/* strangers sent away, a summary */
-	MSG_GONE = 27		/* the worker leaves */
+	MSG_GONE = 27,		/* the worker leaves */
+	MSG_SUMMARY = 60	/* control to parent: how it is */
 };
 
 struct msg_hdr {
@@ -232,6 +233,15 @@ struct msg_refused {
 };
 _Static_assert(sizeof(struct msg_refused) == 48, "MSG_REFUSED");
 
+struct msg_summary {		/* for the service manager */
+	struct msg_hdr	 hdr;
+	uint32_t	 link;		/* 1: the stream is up */
+	uint32_t	 ports;		/* registered */
+	uint32_t	 reloads;	/* that ended since the last one */
+	uint32_t	 pad;
+};
+_Static_assert(sizeof(struct msg_summary) == 32, "MSG_SUMMARY");
+
 /* What msg_recv() returns. */
 enum msg_result { MSG_OK, MSG_NOTHING, MSG_EOF, MSG_BAD };
 
@@ -254,6 +264,7 @@ struct msg_in {
 		struct msg_client	 client;
 		struct msg_ended	 ended;
 		struct msg_refused	 refused;
+		struct msg_summary	 summary;
 		unsigned char		 bytes[2112];
 	};
 	size_t		 len;		/* of the packet */

@@ -19,6 +19,7 @@
 #include "privdrop.h"
 #include "role.h"
 #include "sandbox.h"
+#include "summary.h"
 #include "xmpp.h"
 
 #define FILES_RESERVE	64	/* for the link, listeners being made, ... */
@@ -43,12 +44,14 @@ on_link_up(void *arg)
 {
 	(void)arg;
 	ask_link_up();
+	summary_changed();
 }
 
 static void
 on_link_down(void *arg)
 {
 	(void)arg;		/* questions time out, notices wait */
+	summary_changed();
 }
 
 /* RFC 6121 4; what passd does not take part in is ignored. */
@@ -359,7 +362,7 @@ maybe_run(void)
 static void
 on_secret(struct msg_in *in)
 {
-	int	 ok;
+	int	 again = running, ok;
 
 	ok = in->nfds == 1 && read_secret(in->fds[0]) == 0;
 	if (!running && !ok)
@@ -368,10 +371,13 @@ on_secret(struct msg_in *in)
 		if (ok)
 			xmpp_set_secret(secret);
 		explicit_bzero(secret, sizeof(secret));
-		return;
+	} else {
+		have_secret = 1;
+		maybe_run();
 	}
-	have_secret = 1;
-	maybe_run();
+	/* The secret is the last that comes with a reload. */
+	if (again)
+		summary_reloaded();
 }
 
 static void
@@ -565,6 +571,7 @@ control_main(void)
 		fatalx("control: event_init");
 	ask_init();
 	registry_init();
+	summary_init(MSG_CHANNEL_FD);
 	ctl.parent = chan_new(MSG_CHANNEL_FD, EDGE_PARENT_CONTROL,
 	    MSG_ST_CONFIG, &parent_handler, NULL);
 	if (ctl.parent == NULL)

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,6 +14,7 @@
 #include "cage.h"
 #include "log.h"
 #include "mono.h"
+#include "notify.h"
 #include "parent.h"
 #include "privdrop.h"
 #include "sandbox.h"
@@ -207,6 +209,15 @@ on_connect(void)
 		(void)close(fd);
 }
 
+/* Well or not: the service manager waits for it. */
+static void
+reload_over(void)
+{
+	if (parent.reloading)
+		notify_ready();
+	parent.reloading = 0;
+}
+
 /* Give control and spawner a channel to each other once both can use it. */
 static void
 introduce(void)
@@ -229,7 +240,9 @@ introduce(void)
 	if (!parent.was_ready) {
 		parent.was_ready = 1;
 		detach();
+		notify_ready();
 	}
+	reload_over();		/* a control that died in one */
 }
 
 static void
@@ -259,6 +272,19 @@ on_log(const struct msg_in *in)
 	log_line((enum log_level)in->log.level, text);
 }
 
+/* For "systemctl status"; a reload is over when control has dealt with it. */
+static void
+on_summary(const struct msg_summary *m)
+{
+	char	 text[64];
+
+	(void)snprintf(text, sizeof(text), "Link %s, ports: %u",
+	    m->link ? "up" : "down", m->ports);
+	notify_status(text);
+	if (m->reloads > 0)
+		reload_over();
+}
+
 static void
 on_message(enum proc_role role, const struct msg_in *in)
 {
@@ -274,6 +300,9 @@ on_message(enum proc_role role, const struct msg_in *in)
 		break;
 	case MSG_CONNECT:
 		on_connect();
+		break;
+	case MSG_SUMMARY:
+		on_summary(&in->summary);
 		break;
 	case MSG_RESOLVED:
 		parent.resolved = 1;
@@ -352,6 +381,8 @@ reap(void)
 		proc_ended(role, status);
 		if (role == PROC_RESOLVER)
 			resolver_ended();
+		if (role == PROC_CONTROL && parent.stop_at == INT64_MAX)
+			notify_status("Control has died, is restarted");
 		if (!parent.was_ready && role != PROC_RESOLVER &&
 		    parent.stop_at == INT64_MAX)
 			fatalx("%s did not start, giving up",
@@ -379,8 +410,11 @@ static void
 reload(void)
 {
 	got_hup = 0;
+	parent.reloading = 1;
+	notify_reloading();
 	if (parent.proc[PROC_CONTROL].state != PROC_RUNNING) {
 		log_warn("reload: control is not running, try again");
+		reload_over();
 		return;
 	}
 	log_info("reload file=%s", parent.opt.config);
@@ -419,6 +453,7 @@ begin_stop(void)
 		return;
 	}
 	log_info("stopping timeout=%us", parent.needs.stop_ms / 1000);
+	notify_stopping();
 	parent.stop_at = mono_ms() + parent.needs.stop_ms + STOP_EXTRA_MS;
 	send_stop(PROC_CONTROL);
 }
@@ -452,6 +487,8 @@ timeout_ms(int64_t now)
 	int64_t		 t = parent.stop_at;
 	enum proc_role	 role;
 
+	if (notify_deadline() < t)
+		t = notify_deadline();
 	for (role = 0; role < PROC_ROLES; role++) {
 		if (parent.stop_at == INT64_MAX &&
 		    parent.proc[role].restart_at < t)
@@ -485,6 +522,7 @@ turn(void)
 		if (pfd[role].revents != 0)
 			read_proc(role);
 	}
+	notify_turn(mono_ms());
 	if (got_child)
 		reap();
 	if (got_term)
@@ -511,6 +549,7 @@ parent_main(const struct parent_options *opt)
 	}
 	log_init(1, "passd");
 	log_set_level(opt->debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
+	notify_init();
 	proc_users();
 	if ((parent.filter = cage_worker_filter()) == -1 && errno != 0)
 		fatal("filter of system calls");

@@ -57,6 +57,7 @@ struct parent {
 	int64_t		 stop_at;	/* kill by then; INT64_MAX: not yet */
 	int		 killed;	/* the spawner was told to kill */
 	int		 resolved;	/* the resolver has answered */
+	int		 reloading;	/* SIGHUP is not dealt with yet */
 };
 
 extern struct parent	 parent;

@@ -5,6 +5,7 @@
 
 #include "mono.h"
 #include "registry.h"
+#include "summary.h"
 
 static int
 compare_users(struct user *a, struct user *b)
@@ -28,7 +29,7 @@ RB_GENERATE(registry_ids, port, by_id, compare_ids)
 static struct registry_users	 users;
 static struct registry_ids	 ids;
 static struct port		*numbers[UINT16_MAX + 1];
-static uint32_t			 nports, last_id;
+static uint32_t			 nports, nlistening, last_id;
 
 void
 registry_init(void)
@@ -36,7 +37,7 @@ registry_init(void)
 	RB_INIT(&users);
 	RB_INIT(&ids);
 	memset(numbers, 0, sizeof(numbers));
-	nports = 0;
+	nports = nlistening = 0;
 }
 
 static struct user *
@@ -104,14 +105,19 @@ registry_port_new(const struct jid *owner)
 	(void)RB_INSERT(registry_ids, &ids, p);
 	u->nports++;
 	nports++;
+	nlistening++;
+	summary_changed();
 	return (p);
 }
 
 void
 registry_port_closed(struct port *p, enum port_state state)
 {
-	if (p->state == PORT_STARTING || p->state == PORT_OPEN)
+	if (p->state == PORT_STARTING || p->state == PORT_OPEN) {
 		p->user->nports--;
+		nlistening--;
+		summary_changed();
+	}
 	if (numbers[p->number] == p)
 		numbers[p->number] = NULL;
 	p->state = state;
@@ -178,6 +184,12 @@ uint32_t
 registry_count(void)
 {
 	return (nports);
+}
+
+uint32_t
+registry_listening(void)
+{
+	return (nlistening);
 }
 
 int

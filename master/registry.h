@@ -139,6 +139,9 @@ struct port *registry_next(struct port *);
 /* registry_count(): how many ports there are, in any state. */
 uint32_t registry_count(void);
 
+/* registry_listening(): how many are PORT_STARTING or PORT_OPEN. */
+uint32_t registry_listening(void);
+
 /*
  * registry_owns(p, jid):
  * Return 1 if ${jid} may change and close ${p}: the full JID that registered

@@ -33,7 +33,7 @@ wanted=${*:-$all}
 
 # shellcheck disable=SC2086 # a list of words
 need_packages $LIB_BUILD_PACKAGES clang libcriterion-dev libstrophe-dev \
-    prosody ejabberd haproxy mandoc procps \
+    prosody ejabberd haproxy mandoc procps systemd \
     python3 python3-pytest python3-pytest-xdist python3-slixmpp
 
 PYTHON=/usr/bin/python3

@@ -24,7 +24,7 @@
 TestSuite(msg, .timeout = 60);
 
 #define EDGES	(EDGE_WORKER_CONTROL + 1)
-#define TYPES	(MSG_GONE + 8)	/* some beyond the last one, too */
+#define TYPES	(MSG_SUMMARY + 8)	/* some beyond the last one, too */
 #define FDS	9		/* 0 to 8 in one message */
 
 /* One descriptor of each kind that there is. */
@@ -344,7 +344,8 @@ static const char *const	 golden[] = {
 	"0 9 SPAWNER 16-16 1-1 ffff C", "0 11 XMPP 24-24 0-1 18 S",
 	"0 3 STOP 16-16 0-0 ffff -",
 	"1 5 NEEDS 1408-1408 0-0 4 -", "1 12 READY 16-16 0-0 4 -",
-	"1 10 CONNECT 16-16 0-0 18 -", "1 2 LOG 25-2072 0-0 ffff -",
+	"1 10 CONNECT 16-16 0-0 18 -", "1 60 SUMMARY 32-32 0-0 18 -",
+	"1 2 LOG 25-2072 0-0 ffff -",
 	"2 1 BOOT 288-288 0-1 1 F", "2 9 SPAWNER 16-16 1-1 8 C",
 	"2 3 STOP 16-16 0-0 ffff -",
 	"3 12 READY 16-16 0-0 4 -", "3 2 LOG 25-2072 0-0 ffff -",
