@@ -7,7 +7,8 @@
     alice, bob, carol, mallory    users of the shared passd
 
 The programs under test are named by PASSD and PASSD_WORKER in the
-environment, the libstrophe client by STROPHE_PEER.
+environment, the libstrophe client by STROPHE_PEER, the worker that somebody
+has taken by HOSTILE_WORKER.
 """
 
 import faulthandler

@@ -95,12 +95,17 @@ def reset(sock):
     sock.close()
 
 
+class EndOfStream(AssertionError):
+    """A FIN that came too early."""
+
+
 def read_exactly(sock, count):
     data = b""
     while len(data) < count:
         piece = sock.recv(count - len(data))
-        assert piece, "end of stream after %d of %d bytes" % (
-            len(data), count)
+        if not piece:
+            raise EndOfStream("end of stream after %d of %d bytes" % (
+                len(data), count))
         data += piece
     return data
 
