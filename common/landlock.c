@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include "landlock.h"
-#include "sandbox.h"
 
 /*
  * Our own constants: the headers of a distribution know the ABI of its own
@@ -16,7 +15,6 @@
 #define RULE_PATH_BENEATH	1
 #define RULE_NET_PORT		2
 
-#define FS_EXECUTE		(UINT64_C(1) << 0)
 #define FS_READ_FILE		(UINT64_C(1) << 2)
 #define FS_READ_DIR		(UINT64_C(1) << 3)
 #define FS_ABI1			((UINT64_C(1) << 13) - 1)
@@ -71,6 +69,37 @@ all_files(int abi)
 	return (fs);
 }
 
+static void
+add(struct layers *l, int wanted, uint32_t bits, int has)
+{
+	if (wanted && has)
+		l->held |= bits;
+	else if (wanted)
+		l->missing |= bits;
+}
+
+struct layers
+landlock_layers(unsigned int what)
+{
+	struct layers	 l = { 0, 0 };
+	int		 abi = landlock_abi();
+
+	add(&l, what & CAGE_FILES, LAYER_FILES, abi >= 1);
+	add(&l, what & CAGE_READ, LAYER_READ, abi >= 1);
+	add(&l, what & CAGE_NET, LAYER_TCP, abi >= 4);
+	add(&l, what & CAGE_SCOPE, LAYER_SCOPE, abi >= 6);
+	return (l);
+}
+
+static void
+remember(unsigned int what)
+{
+	struct layers	 l = landlock_layers(what);
+
+	layers_held(l.held);
+	layers_missing(l.missing);
+}
+
 int
 landlock_begin(unsigned int what)
 {
@@ -79,6 +108,7 @@ landlock_begin(unsigned int what)
 	int		 abi = landlock_abi();
 
 	if (abi == 0) {
+		remember(what);
 		errno = ENOSYS;
 		return (-1);
 	}
@@ -95,6 +125,7 @@ landlock_begin(unsigned int what)
 			rs.scoped = SCOPE_ALL;
 	}
 	if (rs.fs == 0 && rs.net == 0 && rs.scoped == 0) {
+		remember(what);
 		errno = EOPNOTSUPP;
 		return (-1);
 	}
@@ -131,10 +162,16 @@ landlock_bind(int fd, uint16_t lo, uint16_t hi)
 }
 
 int
-landlock_read(int fd, int dir)
+landlock_read(int fd, int path)
 {
-	struct path_beneath	 rule = { FS_READ_FILE | FS_READ_DIR, dir };
+	struct path_beneath	 rule = { FS_READ_FILE | FS_READ_DIR, path };
 
+	if (syscall(SYS_landlock_add_rule, fd, RULE_PATH_BENEATH, &rule,
+	    0) == 0)
+		return (0);
+	if (errno != EINVAL)
+		return (-1);
+	rule.allowed = FS_READ_FILE;	/* it is no directory */
 	return ((int)syscall(SYS_landlock_add_rule, fd, RULE_PATH_BENEATH,
 	    &rule, 0));
 }
@@ -142,18 +179,12 @@ landlock_read(int fd, int dir)
 int
 landlock_enter(int fd, unsigned int what)
 {
-	int	 abi = landlock_abi();
 	long	 r;
 
 	r = syscall(SYS_landlock_restrict_self, fd, 0);
 	(void)close(fd);
 	if (r != 0)
 		return (-1);
-	if (what & (CAGE_FILES | CAGE_READ))
-		sandbox_note("landlock-files");
-	if ((what & CAGE_NET) && abi >= 4)
-		sandbox_note("landlock-tcp");
-	if ((what & CAGE_SCOPE) && abi >= 6)
-		sandbox_note("landlock-scope");
+	remember(what);
 	return (0);
 }

@@ -4,13 +4,15 @@
 
 #include <stdint.h>
 
+#include "layers.h"
+
 /*
  * Landlock, by its system calls: libc has no wrappers.  Complements the
  * filters of system calls, which cannot tell paths and ports apart.
  */
 
 #define CAGE_FILES	0x1	/* no file, whatever is to be done with it */
-#define CAGE_READ	0x2	/* files may be read, nothing else */
+#define CAGE_READ	0x2	/* the files allowed, to be read */
 #define CAGE_NET	0x4	/* TCP: the ports allowed, and no others */
 #define CAGE_SCOPE	0x8	/* no signal, no abstract socket outside */
 
@@ -21,10 +23,16 @@
 int	landlock_abi(void);
 
 /*
+ * landlock_layers(what):
+ * Return which of ${what} (CAGE_*) the running kernel has, and which not.
+ */
+struct layers landlock_layers(unsigned int);
+
+/*
  * landlock_begin(what):
  * Begin a rule set that takes away ${what} (CAGE_*), as far as the running
  * kernel can.  Return its descriptor; -1 with errno, ENOSYS or EOPNOTSUPP
- * meaning that there is no Landlock.
+ * meaning that there is no Landlock, which layers.h then knows.
  */
 int	landlock_begin(unsigned int);
 
@@ -34,17 +42,17 @@ int	landlock_connect(int, uint16_t);
 int	landlock_bind(int, uint16_t, uint16_t);
 
 /*
- * landlock_read(fd, dir):
- * With CAGE_READ: allow to read what is below the directory ${dir}, open with
- * O_PATH.  Return 0, or -1 with errno.
+ * landlock_read(fd, path):
+ * With CAGE_READ: allow to read the file ${path}, or all below it if it is a
+ * directory; it is open with O_PATH.  Return 0, or -1 with errno.
  */
 int	landlock_read(int, int);
 
 /*
  * landlock_enter(fd, what):
  * Lock the process into the rule set, begun with ${what}, for good, and close
- * ${fd}.  Needs no_new_privs.  What the kernel could do goes to
- * sandbox_note().  Return 0, or -1 with errno.
+ * ${fd}.  Needs no_new_privs.  What the kernel could do goes to layers.h.
+ * Return 0, or -1 with errno.
  */
 int	landlock_enter(int, unsigned int);
 

@@ -7,6 +7,7 @@
 
 #include "addr.h"
 #include "cause.h"
+#include "layers.h"
 
 /*
  * Messages between the processes of passd.  One message is one packet on a
@@ -133,6 +134,13 @@ struct msg_resolved {
 };
 _Static_assert(sizeof(struct msg_resolved) == 184, "MSG_RESOLVED");
 
+struct msg_ready {		/* to the parent; a worker's is a header */
+	struct msg_hdr	 hdr;
+	struct layers	 own;		/* of the sender */
+	struct layers	 workers;	/* spawner: of those that it forks */
+};
+_Static_assert(sizeof(struct msg_ready) == 32, "MSG_READY");
+
 #define LIMITS_ONESHOT		0x1	/* close when a relay has begun */
 #define LIMITS_SAME_PORT	0x2	/* owner's leg comes to the port */
 
@@ -255,6 +263,7 @@ struct msg_in {
 		struct msg_status	 status;
 		struct msg_resolve	 resolve;
 		struct msg_resolved	 resolved;
+		struct msg_ready	 ready;
 		struct msg_limits	 limits;
 		struct msg_spawned	 spawned;
 		struct msg_exited	 exited;

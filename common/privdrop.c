@@ -4,8 +4,11 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <signal.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "layers.h"
 #include "privdrop.h"
 #include "sandbox.h"
 
@@ -52,19 +55,87 @@ priv_drop(const char *dir, uid_t uid, gid_t gid)
 		errno = EPERM;
 		return ("verification of dropped privileges");
 	}
+	layers_held(LAYER_USER);
+	if (strcmp(dir, "/") != 0)
+		layers_held(LAYER_CHROOT);
 	return (NULL);
 }
 
-const char *
-priv_lock(int nproc)
+/* Let no more than ${max} of ${what} be had, for good, and see that it is. */
+static int
+limit(int what, rlim_t max)
 {
-	const struct rlimit	 none = { 0, 0 };
+	struct rlimit	 rl;
 
-	if (setrlimit(RLIMIT_CORE, &none) == -1)
+	if (getrlimit(what, &rl) == -1)
+		return (-1);
+	if (max > rl.rlim_max)
+		max = rl.rlim_max;	/* somebody was stricter */
+	rl.rlim_cur = rl.rlim_max = max;
+	if (setrlimit(what, &rl) == -1 || getrlimit(what, &rl) == -1)
+		return (-1);
+	if (rl.rlim_cur == max && rl.rlim_max == max)
+		return (0);
+	errno = EPERM;
+	return (-1);
+}
+
+/* Private memory. */
+static int
+limit_data(rlim_t max)
+{
+#ifdef WITH_SANITIZERS
+	(void)max;		/* their shadow alone is terabytes */
+	return (0);
+#else
+	return (limit(RLIMIT_DATA, max));
+#endif
+}
+
+/*
+ * Nothing is written to any file.  In the foreground standard error may be
+ * one: what libc says there when it aborts is then lost, but must not become
+ * a death of another kind.
+ */
+static int
+limit_files(void)
+{
+#ifdef WITH_SANITIZERS
+	return (0);		/* what they find goes to standard error */
+#else
+	if (signal(SIGXFSZ, SIG_IGN) == SIG_ERR)
+		return (-1);
+	return (limit(RLIMIT_FSIZE, 0));
+#endif
+}
+
+const char *
+priv_lock(int forks, rlim_t data)
+{
+	if (limit(RLIMIT_CORE, 0) == -1)
 		return ("setrlimit core");
-	if (nproc == 0 && setrlimit(RLIMIT_NPROC, &none) == -1)
+	if (limit(RLIMIT_MEMLOCK, 0) == -1)
+		return ("setrlimit memlock");
+#ifdef RLIMIT_MSGQUEUE
+	if (limit(RLIMIT_MSGQUEUE, 0) == -1)
+		return ("setrlimit msgqueue");
+#endif
+	if (limit_files() == -1)
+		return ("setrlimit fsize");
+	if (!forks && limit(RLIMIT_NPROC, 0) == -1)
 		return ("setrlimit nproc");
+	if (limit_data(data) == -1)
+		return ("setrlimit data");
+	layers_held(LAYER_LIMITS);
 	return (sandbox_lock());
+}
+
+const char *
+priv_worker(void)
+{
+	if (limit(RLIMIT_NPROC, 0) == -1)
+		return ("setrlimit nproc");
+	return (limit_data(0) == -1 ? "setrlimit data" : NULL);
 }
 
 rlim_t

@@ -16,12 +16,23 @@
 const char *priv_drop(const char *, uid_t, gid_t);
 
 /*
- * priv_lock(nproc):
+ * priv_lock(forks, data):
  * What needs no privilege and every process but the parent does: no new
- * privileges by exec, not dumpable (no ptrace, no core), no core file; with
- * ${nproc} 0 no new process either.  Return as priv_drop().
+ * privileges by exec, not dumpable (no ptrace, no core), and limits of 0 for
+ * what it can do without: core files, locked memory, message queues, files
+ * that grow; unless ${forks}, new processes.  At most ${data} bytes of
+ * private memory; sanitizers get as much as they like, and may write.  All
+ * limits are read back.  Return as priv_drop().
  */
-const char *priv_lock(int);
+const char *priv_lock(int, rlim_t);
+
+/*
+ * priv_worker():
+ * A worker, just forked from a spawner that has called priv_lock(): no new
+ * process (uid 0 is not bound by that, and is never a worker's), and not a
+ * page of memory more.  Return as priv_drop().
+ */
+const char *priv_worker(void);
 
 /*
  * priv_files():

@@ -7,11 +7,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "layers.h"
+
 /*
  * What the platform offers to lock a process in; one file a platform, and
  * no #ifdef anywhere else.  Each of these returns NULL, or the name of the
  * step that failed, with errno: the process must then end.  A layer that the
- * running kernel does not have is left out, and sandbox_layers() tells.
+ * running kernel does not have is left out; layers.h remembers both.
  */
 
 /*
@@ -57,6 +59,13 @@ int	sandbox_kill(int, pid_t);
  */
 const char *sandbox_worker(void);
 
+/*
+ * sandbox_of_workers():
+ * Spawner: return what will hold every worker that it forks: a worker that
+ * cannot have it does not start.
+ */
+struct layers sandbox_of_workers(void);
+
 /* The TCP ports that control needs; 0 in lo: none. */
 struct sandbox_net {
 	uint16_t	 connect[1];	/* of the XMPP server */
@@ -73,22 +82,10 @@ const char *sandbox_control(const struct sandbox_net *);
 
 /*
  * sandbox_resolver():
- * The resolver: it reads files and asks name servers; it writes no file and
- * starts nothing.
+ * The resolver: it reads the files that name servers and hosts are told in
+ * and asks name servers; it writes no file and starts nothing.
  */
 const char *sandbox_resolver(void);
-
-/*
- * sandbox_note(layer):
- * Remember that ${layer} holds for this process, for sandbox_layers().
- */
-void	sandbox_note(const char *);
-
-/*
- * sandbox_layers():
- * Return the names of the layers that hold for this process, for the log.
- */
-const char *sandbox_layers(void);
 
 /*
  * sandbox_subreaper():

@@ -20,8 +20,6 @@
 
 #define FILTER_MAX	4096	/* instructions, BPF_MAXINSNS */
 
-static char	 layers[128];
-
 const char *
 sandbox_lock(void)
 {
@@ -35,18 +33,21 @@ sandbox_lock(void)
 		return ("prctl no_new_privs");
 	if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1)
 		return ("verification of no_new_privs");
-	sandbox_note("no-new-privs");
+	layers_held(LAYER_NO_PRIVS);
 	return (NULL);
 }
 
 const char *
 sandbox_empty_net(void)
 {
-	if (unshare(CLONE_NEWNET) == 0)
-		sandbox_note("empty-network");
-	else if (errno != EINVAL && errno != EPERM && errno != ENOSYS)
+	if (unshare(CLONE_NEWNET) == 0) {
+		layers_held(LAYER_NO_NET);
+		return (NULL);
+	}
+	if (errno != EINVAL && errno != EPERM && errno != ENOSYS)
 		return ("unshare network");
-	/* else a kernel without, or a container that forbids it */
+	/* A kernel without, or a container that forbids it. */
+	layers_missing(LAYER_NO_NET);
 	return (NULL);
 }
 
@@ -85,7 +86,7 @@ install(int file)
 	prog.filter = code;
 	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog, 0, 0) == -1)
 		return ("seccomp");
-	sandbox_note("seccomp");
+	layers_held(LAYER_FILTER);
 	return (NULL);
 }
 
@@ -122,24 +123,23 @@ sandbox_kill(int handle, pid_t pid)
 	    0));
 }
 
+#define WORKER_DOMAIN	(CAGE_FILES | CAGE_NET | CAGE_SCOPE)
+
 const char *
 sandbox_worker(void)
 {
-	return (enter(CAGE_FILES | CAGE_NET | CAGE_SCOPE));
+	return (enter(WORKER_DOMAIN));
 }
 
-void
-sandbox_note(const char *layer)
+struct layers
+sandbox_of_workers(void)
 {
-	if (layers[0] != '\0')
-		(void)strlcat(layers, ",", sizeof(layers));
-	(void)strlcat(layers, layer, sizeof(layers));
-}
+	struct layers	 l = layers_own(), more;
 
-const char *
-sandbox_layers(void)
-{
-	return (layers);
+	more = landlock_layers(WORKER_DOMAIN);
+	l.held |= more.held;
+	l.missing |= more.missing;
+	return (l);
 }
 
 void

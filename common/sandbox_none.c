@@ -44,6 +44,12 @@ sandbox_worker(void)
 	return (NULL);
 }
 
+struct layers
+sandbox_of_workers(void)
+{
+	return (layers_own());
+}
+
 const char *
 sandbox_control(const struct sandbox_net *net)
 {
@@ -55,18 +61,6 @@ const char *
 sandbox_resolver(void)
 {
 	return (NULL);
-}
-
-void
-sandbox_note(const char *layer)
-{
-	(void)layer;
-}
-
-const char *
-sandbox_layers(void)
-{
-	return ("none");
 }
 
 void

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: ISC */
 #include <signal.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "sandbox.h"
 
-static char	 layers[128];
+/*
+ * Written from pledge(2), unveil(2) and what the kernel does for them; the
+ * tests ask a stand-in for both whether it is what they are asked.
+ */
 
 const char *
 sandbox_lock(void)
@@ -25,18 +27,35 @@ promise(const char *promises)
 {
 	if (pledge(promises, NULL) == -1)
 		return ("pledge");
-	layers[0] = '\0';
-	sandbox_note("pledge");
+	layers_held(LAYER_PLEDGE);
+	return (NULL);
+}
+
+/*
+ * Hide every file.  The first call is what hides them: the second alone
+ * would only forbid further calls, and leave all of them in sight.
+ */
+static const char *
+hide_files(void)
+{
+	if (unveil("/", "") == -1 || unveil(NULL, NULL) == -1)
+		return ("unveil");
+	layers_held(LAYER_UNVEIL);
 	return (NULL);
 }
 
 const char *
 sandbox_spawner(int filter)
 {
+	const char	*failed;
+
 	(void)filter;
-	if (unveil(NULL, NULL) == -1)
-		return ("unveil");
-	/* "unix" and "recvfd" are the workers', who inherit the rest. */
+	if ((failed = hide_files()) != NULL)
+		return (failed);
+	/*
+	 * "proc" to fork and to kill, and for the worker's setrlimit(2);
+	 * "unix" and "recvfd" are the workers', who inherit the promise.
+	 */
 	return (promise("stdio proc unix recvfd"));
 }
 
@@ -58,37 +77,35 @@ const char *
 sandbox_worker(void)
 {
 	/*
-	 * "unix" lets accept(2) through, "inet" would also let it create
-	 * sockets; TCP_NODELAY comes with the listener.
+	 * "unix" lets accept(2) through and the options of any socket;
+	 * "inet" would also let it create sockets that reach out.  The price
+	 * is that no option of TCP may be set or asked for: see tcp.c.
 	 */
 	return (promise("stdio unix recvfd"));
+}
+
+struct layers
+sandbox_of_workers(void)
+{
+	return (layers_own());
 }
 
 const char *
 sandbox_control(const struct sandbox_net *net)
 {
+	const char	*failed;
+
 	(void)net;		/* pledge(2) does not tell ports apart */
-	if (unveil(NULL, NULL) == -1)
-		return ("unveil");
+	if ((failed = hide_files()) != NULL)
+		return (failed);
 	return (promise("stdio inet unix sendfd recvfd"));
 }
 
 const char *
 sandbox_resolver(void)
 {
+	/* "dns" opens the few files that names are told in, and no others. */
 	return (promise("stdio dns"));
-}
-
-void
-sandbox_note(const char *layer)
-{
-	(void)strlcpy(layers, layer, sizeof(layers));
-}
-
-const char *
-sandbox_layers(void)
-{
-	return (layers);
 }
 
 void

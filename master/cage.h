@@ -10,7 +10,7 @@
  * sandbox.h, which has the rest of the interface.
  */
 
-enum cage { CAGE_WORKER, CAGE_CONTROL };
+enum cage { CAGE_WORKER, CAGE_CONTROL, CAGE_RESOLVER };
 
 /*
  * cage_worker_filter():

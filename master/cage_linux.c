@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include <sys/types.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -45,7 +46,8 @@ static const int	 common_calls[] = {
 #endif
 };
 
-/* What libc tries and lives without: an error, not a death. */
+/* What libc tries and lives without: an error, not a death (resolver: see
+ * there). */
 static const int	 soft_calls[] = {
 	SCMP_SYS(open), SCMP_SYS(openat), SCMP_SYS(stat), SCMP_SYS(lstat),
 	SCMP_SYS(fstat), SCMP_SYS(newfstatat), SCMP_SYS(statx),
@@ -74,6 +76,23 @@ static const int	 control_calls[] = {
 	SCMP_SYS(lseek),		/* fclose(3) of the configuration */
 };
 
+/*
+ * What getaddrinfo(3) of glibc calls, by nscd(8), or with the modules "files",
+ * "dns", "myhostname", "mymachines", "mdns" and "resolve" of nsswitch.conf(5).
+ */
+static const int	 resolver_calls[] = {
+	SCMP_SYS(stat), SCMP_SYS(lstat), SCMP_SYS(fstat),
+	SCMP_SYS(newfstatat), SCMP_SYS(statx), SCMP_SYS(access),
+	SCMP_SYS(faccessat), SCMP_SYS(readlink), SCMP_SYS(readlinkat),
+	SCMP_SYS(lseek), SCMP_SYS(pread64),	/* of a module */
+	SCMP_SYS(uname),			/* the local domain */
+	SCMP_SYS(connect), SCMP_SYS(getpeername),
+	SCMP_SYS(poll), SCMP_SYS(ppoll),
+	SCMP_SYS(recvfrom), SCMP_SYS(sendmmsg),
+	SCMP_SYS(writev),			/* a question by TCP */
+	SCMP_SYS(gettimeofday), SCMP_SYS(time),	/* where it is no vDSO call */
+};
+
 struct option {
 	int	 level;
 	int	 name;
@@ -99,6 +118,17 @@ static const struct option	 control_options[] = {
 	{ IPPROTO_TCP, TCP_KEEPIDLE }, { IPPROTO_TCP, TCP_KEEPINTVL },
 	{ IPPROTO_TCP, TCP_KEEPCNT }, { IPPROTO_TCP, TCP_USER_TIMEOUT },
 };
+
+static const struct option	 resolver_options[] = {
+	{ SOL_IP, IP_RECVERR }, { SOL_IPV6, IPV6_RECVERR },
+};
+
+static const struct option	 resolver_questions[] = {
+	{ SOL_SOCKET, SO_ERROR }, { SOL_SOCKET, SO_TYPE },
+};
+
+/* Of open(2): all that could change a file, or make one. */
+#define OPEN_CHANGES	(O_WRONLY | O_RDWR | O_CREAT | O_TRUNC | O_APPEND)
 
 #define N(a)		(sizeof(a) / sizeof((a)[0]))
 /* An int argument: what is above its 32 bits is noise. */
@@ -136,7 +166,6 @@ allow_options(scmp_filter_ctx ctx, int call, const struct option *o, size_t n)
 static int
 common_rules(scmp_filter_ctx ctx)
 {
-	size_t	 i;
 	int	 r;
 
 	/* A filter for another architecture's calls is a filter for none. */
@@ -145,12 +174,7 @@ common_rules(scmp_filter_ctx ctx)
 	    (r = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2)) != 0 ||
 	    (r = allow_all(ctx, common_calls, N(common_calls))) != 0)
 		return (r);
-	for (i = 0; i < N(soft_calls); i++) {
-		if ((r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EACCES),
-		    soft_calls[i], 0)) != 0)
-			return (r);
-	}
-	/* Memory is never executable. */
+	/* No memory becomes executable. */
 	if ((r = ALLOW(ctx, mmap, 1, HAS_NOT(2, PROT_EXEC))) != 0)
 		return (r);
 	/*
@@ -158,6 +182,18 @@ common_rules(scmp_filter_ctx ctx)
 	 * Landlock and an empty network namespace.
 	 */
 	return (ALLOW(ctx, sendto, 1, HAS_NOT(3, MSG_FASTOPEN)));
+}
+
+static int
+soft_rules(scmp_filter_ctx ctx)
+{
+	size_t	 i;
+	int	 r = 0;
+
+	for (i = 0; i < N(soft_calls) && r == 0; i++)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EACCES),
+		    soft_calls[i], 0);
+	return (r);
 }
 
 static int
@@ -193,7 +229,8 @@ worker_rules(scmp_filter_ctx ctx)
 {
 	int	 r;
 
-	if ((r = allow_all(ctx, worker_calls, N(worker_calls))) != 0 ||
+	if ((r = soft_rules(ctx)) != 0 ||
+	    (r = allow_all(ctx, worker_calls, N(worker_calls))) != 0 ||
 	    (r = relay_rules(ctx)) != 0)
 		return (r);
 	/*
@@ -206,13 +243,9 @@ worker_rules(scmp_filter_ctx ctx)
 		return (r);
 	/* Of one's own limits only: pid 0. */
 	if ((r = ALLOW(ctx, prlimit64, 2, ARG(0, 0),
-	    ARG(1, RLIMIT_CORE))) != 0 ||
+	    ARG(1, RLIMIT_DATA))) != 0 ||
 	    (r = ALLOW(ctx, prlimit64, 2, ARG(0, 0),
 	    ARG(1, RLIMIT_NPROC))) != 0)
-		return (r);
-	if ((r = ALLOW(ctx, prctl, 1, ARG(0, PR_SET_DUMPABLE))) != 0 ||
-	    (r = ALLOW(ctx, prctl, 1, ARG(0, PR_SET_NO_NEW_PRIVS))) != 0 ||
-	    (r = ALLOW(ctx, prctl, 1, ARG(0, PR_GET_NO_NEW_PRIVS))) != 0)
 		return (r);
 	/* The spawner kills with a pidfd, which workers do not have. */
 	return (ALLOW(ctx, pidfd_send_signal, 1, ARG(1, SIGKILL)));
@@ -223,7 +256,8 @@ control_rules(scmp_filter_ctx ctx)
 {
 	int	 r;
 
-	if ((r = allow_all(ctx, control_calls, N(control_calls))) != 0 ||
+	if ((r = soft_rules(ctx)) != 0 ||
+	    (r = allow_all(ctx, control_calls, N(control_calls))) != 0 ||
 	    (r = ALLOW(ctx, sendmsg, 1, HAS_NOT(2, MSG_FASTOPEN))) != 0)
 		return (r);
 	if ((r = ALLOW(ctx, socket, 2, ARG(0, AF_INET),
@@ -242,6 +276,95 @@ control_rules(scmp_filter_ctx ctx)
 	    N(control_options)));
 }
 
+/* Sockets to ask with: no raw ones, and no protocol but the usual one. */
+static int
+resolver_sockets(scmp_filter_ctx ctx)
+{
+	static const int	 kinds[][2] = {
+		{ AF_INET, SOCK_DGRAM }, { AF_INET, SOCK_STREAM },
+		{ AF_INET6, SOCK_DGRAM }, { AF_INET6, SOCK_STREAM },
+		{ AF_UNIX, SOCK_STREAM },	/* nscd, avahi, resolved */
+		{ AF_NETLINK, SOCK_RAW },	/* our own addresses */
+	};
+	size_t			 i;
+	int			 r = 0;
+
+	for (i = 0; i < N(kinds) && r == 0; i++)
+		r = ALLOW(ctx, socket, 3, ARG(0, kinds[i][0]),
+		    SCMP_A1(SCMP_CMP_MASKED_EQ, 0xf,
+		    (scmp_datum_t)kinds[i][1]), ARG(2, 0));
+	if (r != 0)
+		return (r);
+	/*
+	 * A netlink socket is bound by an address of 12 bytes.  One of the
+	 * internet is longer, so that no port can be had with it.
+	 */
+	if ((r = ALLOW(ctx, bind, 1, ARG(2, 12))) != 0)
+		return (r);
+	if ((r = allow_options(ctx, SCMP_SYS(getsockopt), resolver_questions,
+	    N(resolver_questions))) != 0)
+		return (r);
+	return (allow_options(ctx, SCMP_SYS(setsockopt), resolver_options,
+	    N(resolver_options)));
+}
+
+/*
+ * Modules of nsswitch.conf(5) are loaded when a name is looked up that those
+ * before did not know, which no harmless look-up makes sure of: a file may be
+ * mapped to be executed, but never memory that was, or can be, written to.
+ * Nor can a file be: see openat and Landlock.  Whoever takes the resolver can
+ * map code that is installed anyway.
+ */
+static int
+resolver_modules(scmp_filter_ctx ctx)
+{
+	int	 r;
+
+	if ((r = ALLOW(ctx, mmap, 2, ARG(2, PROT_READ | PROT_EXEC),
+	    HAS_NOT(3, MAP_ANONYMOUS | MAP_SHARED))) != 0 ||
+	    (r = ALLOW(ctx, prctl, 1, ARG(0, PR_CAPBSET_READ))) != 0)
+		return (r);
+#ifdef WITH_SANITIZERS
+	return (0);		/* they have mprotect as it is */
+#else
+	return (ALLOW(ctx, mprotect, 1, HAS_NOT(2, PROT_EXEC)));
+#endif
+}
+
+static int
+resolver_rules(scmp_filter_ctx ctx)
+{
+	int	 r;
+
+	if ((r = allow_all(ctx, resolver_calls, N(resolver_calls))) != 0 ||
+	    (r = ALLOW(ctx, open, 1, HAS_NOT(1, OPEN_CHANGES))) != 0 ||
+	    (r = ALLOW(ctx, openat, 1, HAS_NOT(2, OPEN_CHANGES))) != 0 ||
+	    (r = ALLOW(ctx, ioctl, 1, ARG(1, FIONREAD))) != 0 ||
+	    (r = ALLOW(ctx, fcntl, 1, ARG(1, F_GETFD))) != 0 ||
+	    (r = ALLOW(ctx, fcntl, 1, ARG(1, F_SETFD))) != 0 ||
+	    (r = ALLOW(ctx, fcntl, 1, ARG(1, F_GETFL))) != 0 ||
+	    (r = ALLOW(ctx, fcntl, 2, ARG(1, F_SETFL),
+	    HAS_NOT(2, O_ASYNC))) != 0)
+		return (r);
+	if ((r = resolver_sockets(ctx)) != 0)
+		return (r);
+	return (resolver_modules(ctx));
+}
+
+static int
+rules(scmp_filter_ctx ctx, enum cage cage)
+{
+	switch (cage) {
+	case CAGE_WORKER:
+		return (worker_rules(ctx));
+	case CAGE_CONTROL:
+		return (control_rules(ctx));
+	case CAGE_RESOLVER:
+		return (resolver_rules(ctx));
+	}
+	return (-EINVAL);
+}
+
 static scmp_filter_ctx
 build(enum cage cage)
 {
@@ -253,8 +376,7 @@ build(enum cage cage)
 		return (NULL);
 	}
 	if ((r = common_rules(ctx)) == 0)
-		r = cage == CAGE_WORKER ? worker_rules(ctx) :
-		    control_rules(ctx);
+		r = rules(ctx, cage);
 	if (r == 0)
 		return (ctx);
 	seccomp_release(ctx);
@@ -321,41 +443,83 @@ fence(const struct sandbox_net *net)
 	    "landlock_restrict_self" : NULL);
 }
 
-const char *
-sandbox_control(const struct sandbox_net *net)
+/* For this process alone. */
+static const char *
+install(enum cage cage)
 {
 	scmp_filter_ctx	 ctx;
-	const char	*failed;
 	int		 r;
 
-	if ((failed = fence(net)) != NULL)
-		return (failed);
-	if ((ctx = build(CAGE_CONTROL)) == NULL)
+	if ((ctx = build(cage)) == NULL)
 		return ("filter");
 	r = seccomp_load(ctx);
 	seccomp_release(ctx);
 	errno = r < 0 ? -r : 0;
 	if (r != 0)
 		return ("seccomp");
-	sandbox_note("seccomp");
+	layers_held(LAYER_FILTER);
 	return (NULL);
 }
 
 const char *
+sandbox_control(const struct sandbox_net *net)
+{
+	const char	*failed;
+
+	if ((failed = fence(net)) != NULL)
+		return (failed);
+	return (install(CAGE_CONTROL));
+}
+
+/*
+ * What is read to look up a name, and where modules and what they need are
+ * installed.  The secret is next to these files: as an ordinary user the
+ * resolver would be free to read it.
+ */
+static const char *const	 readable[] = {
+	"/etc/gai.conf", "/etc/host.conf", "/etc/hostname", "/etc/hosts",
+	"/etc/ld.so.cache", "/etc/machine-id", "/etc/mdns.allow",
+	"/etc/networks", "/etc/nsswitch.conf", "/etc/protocols",
+	"/etc/resolv.conf", "/etc/services",
+	"/run/systemd", "/var/lib/misc",
+	"/usr", "/lib", "/lib32", "/lib64", "/nix/store", "/gnu/store",
+};
+
+static const char *
+allow_reading(int fd)
+{
+	size_t	 i;
+	int	 path, r;
+
+	for (i = 0; i < N(readable); i++) {
+		if ((path = open(readable[i], O_PATH | O_CLOEXEC)) == -1)
+			continue;	/* not on this system */
+		r = landlock_read(fd, path);
+		(void)close(path);
+		if (r == -1)
+			return ("landlock_add_rule");
+	}
+	return (NULL);
+}
+
+#define RESOLVER_DOMAIN	(CAGE_READ | CAGE_NET | CAGE_SCOPE)
+#define DOMAIN_PORT	53
+
+const char *
 sandbox_resolver(void)
 {
-	int	 fd, r, root;
+	const char	*failed;
+	int		 fd;
 
-	/* Its library calls what it likes: files to read, and no program. */
-	if ((fd = landlock_begin(CAGE_READ | CAGE_SCOPE)) == -1)
-		return (errno == ENOSYS || errno == EOPNOTSUPP ? NULL :
-		    "landlock_create_ruleset");
-	if ((root = open("/", O_PATH | O_CLOEXEC)) == -1)
-		return ("open of the root directory");
-	r = landlock_read(fd, root);
-	(void)close(root);
-	if (r == -1)
-		return ("landlock_add_rule");
-	return (landlock_enter(fd, CAGE_READ | CAGE_SCOPE) == -1 ?
-	    "landlock_restrict_self" : NULL);
+	if ((fd = landlock_begin(RESOLVER_DOMAIN)) != -1) {
+		if ((failed = allow_reading(fd)) != NULL)
+			return (failed);
+		/* Answers that are too long for a packet come by TCP. */
+		if (landlock_connect(fd, DOMAIN_PORT) == -1)
+			return ("landlock_add_rule connect");
+		if (landlock_enter(fd, RESOLVER_DOMAIN) == -1)
+			return ("landlock_restrict_self");
+	} else if (errno != ENOSYS && errno != EOPNOTSUPP)
+		return ("landlock_create_ruleset");
+	return (install(CAGE_RESOLVER));
 }

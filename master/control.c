@@ -25,6 +25,7 @@
 #define FILES_RESERVE	64	/* for the link, listeners being made, ... */
 #define FILES_PER_PORT	3	/* channel, and two listeners at the start */
 #define STOP_EXTRA_MS	1000	/* for workers to report their end */
+#define DATA_MAX	(UINT64_C(1) << 30)	/* bytes of private memory */
 
 struct ctl		 ctl;
 
@@ -332,15 +333,13 @@ lock_in(void)
 	}
 	if ((failed = sandbox_control(&net)) != NULL)
 		fatal("control: %s", failed);
-	log_info("cage process=control layers=%s",
-	    sandbox_layers());
 }
 
 /* Begin to work once all that the configuration needs has come. */
 static void
 maybe_run(void)
 {
-	struct msg_hdr	 m;
+	struct msg_ready	 m;
 
 	if (running || !have_secret ||
 	    (ctl.conf->server == SERVER_HOST && nservers == 0))
@@ -356,6 +355,7 @@ maybe_run(void)
 		    "leaves this machine");
 	lock_in();
 	msg_init(&m, sizeof(m), MSG_READY, 0);
+	m.own = layers_own();
 	send_parent(&m, sizeof(m));
 }
 
@@ -563,7 +563,7 @@ control_main(void)
 	if (in.boot.flags & BOOT_DROP)
 		failed = priv_drop(in.boot.chroot, in.boot.uid, in.boot.gid);
 	if (failed == NULL)
-		failed = priv_lock(1);
+		failed = priv_lock(0, DATA_MAX);
 	if (failed != NULL)
 		fatal("control: %s", failed);
 	ctl.started = mono_ms();

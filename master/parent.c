@@ -240,15 +240,19 @@ introduce(void)
 	if (!parent.was_ready) {
 		parent.was_ready = 1;
 		detach();
+		parent_layers_start();
 		notify_ready();
 	}
 	reload_over();		/* a control that died in one */
 }
 
 static void
-on_ready(enum proc_role role)
+on_ready(enum proc_role role, const struct msg_ready *m)
 {
 	parent.proc[role].state = PROC_RUNNING;
+	parent_layers(role, m);
+	if (role == PROC_RESOLVER)
+		return;			/* nobody waits for its start */
 	if (role == PROC_CONTROL &&
 	    parent.proc[PROC_SPAWNER].state == PROC_NONE &&
 	    parent.proc[PROC_SPAWNER].restart_at == INT64_MAX)
@@ -296,7 +300,7 @@ on_message(enum proc_role role, const struct msg_in *in)
 		on_needs(&in->needs);
 		break;
 	case MSG_READY:
-		on_ready(role);
+		on_ready(role, &in->ready);
 		break;
 	case MSG_CONNECT:
 		on_connect();

@@ -103,6 +103,21 @@ void	proc_ended(enum proc_role, int);
  */
 int	proc_send(enum proc_role, const void *, size_t, int);
 
+/* parent_layers.c: what every process is held by, for the log. */
+
+/*
+ * parent_layers(role, m):
+ * The process of ${role} has said what holds it; say so if all have started
+ * before, and it is a new one.
+ */
+void	parent_layers(enum proc_role, const struct msg_ready *);
+
+/*
+ * parent_layers_start():
+ * All have started: say of each what holds it, and warn of what is missing.
+ */
+void	parent_layers_start(void);
+
 /* parent_open.c: what the parent opens for others. */
 
 /*

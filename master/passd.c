@@ -138,6 +138,9 @@ main(int argc, char **argv, char **envp)
 			break;
 		case 'V':
 			(void)printf("%s\n", PASSD_FEATURES);
+#ifdef WITH_SANITIZERS
+			(void)printf("%s\n", SANITIZER_WARNING);
+#endif
 			return (0);
 		case 'v':
 			opt.debug = 1;

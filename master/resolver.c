@@ -16,6 +16,7 @@
 
 #define RESOLVE_SECONDS	5
 #define WAIT_MS		5000
+#define DATA_MAX	(UINT64_C(256) << 20)	/* bytes of private memory */
 
 static void
 resolve(const char *host, struct msg_resolved *m)
@@ -39,24 +40,37 @@ resolve(const char *host, struct msg_resolved *m)
 	freeaddrinfo(res);
 }
 
+/* A root directory of its own would hide the files that it reads. */
+static void
+lock_in(const struct msg_boot *boot)
+{
+	struct msg_ready	 m;
+	const char		*failed = NULL;
+
+	if (boot->flags & BOOT_DROP)
+		failed = priv_drop("/", boot->uid, boot->gid);
+	if (failed == NULL)
+		failed = priv_lock(0, DATA_MAX);
+	if (failed == NULL)
+		failed = sandbox_resolver();
+	if (failed != NULL)
+		fatal("resolver: %s", failed);
+	msg_init(&m, sizeof(m), MSG_READY, 0);
+	m.own = layers_own();
+	if (msg_send(MSG_CHANNEL_FD, &m, sizeof(m), NULL, 0) == -1)
+		fatal("resolver: send");
+}
+
 void
 resolver_main(void)
 {
 	static struct msg_in	 in;
 	struct pollfd		 pfd = { MSG_CHANNEL_FD, POLLIN, 0 };
 	struct msg_resolved	 m;
-	const char		*failed = NULL;
 
 	role_boot(EDGE_PARENT_RESOLVER, "resolver", &in);
 	(void)alarm(RESOLVE_SECONDS);
-	if (in.boot.flags & BOOT_DROP)
-		failed = priv_drop("/", in.boot.uid, in.boot.gid);
-	if (failed == NULL)
-		failed = priv_lock(1);
-	if (failed == NULL)
-		failed = sandbox_resolver();
-	if (failed != NULL)
-		fatal("resolver: %s", failed);
+	lock_in(&in.boot);
 	if (poll(&pfd, 1, WAIT_MS) != 1 || msg_recv(MSG_CHANNEL_FD,
 	    EDGE_PARENT_RESOLVER, MSG_ST_START, &in) != MSG_OK ||
 	    !msg_text_ok(in.resolve.host, sizeof(in.resolve.host)))

@@ -19,8 +19,8 @@
 #define BOOT_WAIT_MS	10000	/* for the parent's first message */
 #define MESSAGE_BURST	64	/* messages a turn */
 #define STOP_WAIT_MS	2000	/* for killed workers to be reaped */
+#define DATA_MAX	(UINT64_C(64) << 20)	/* bytes of private memory */
 #define LEVEL_ERROR	0	/* enum log_level; log.h is stdio's */
-#define LEVEL_INFO	2
 
 #define TELL_SPAWNED	0x1	/* not told to control yet */
 #define TELL_EXITED	0x2
@@ -83,22 +83,11 @@ die(const char *step)
 }
 
 static void
-say_layers(void)
-{
-	char	 text[160];
-
-	(void)strlcpy(text, "cage process=spawner,worker layers=",
-	    sizeof(text));
-	(void)strlcat(text, sandbox_layers(), sizeof(text));
-	say(LEVEL_INFO, text);
-}
-
-static void
 boot(void)
 {
 	static struct msg_in	 in;
 	struct pollfd		 pfd = { .fd = parent_fd, .events = POLLIN };
-	struct msg_hdr		 ready;
+	struct msg_ready	 ready;
 	const char		*failed = NULL;
 
 	if (poll(&pfd, 1, BOOT_WAIT_MS) != 1 ||
@@ -113,14 +102,15 @@ boot(void)
 			    in.boot.gid);
 	}
 	if (failed == NULL)
-		failed = priv_lock(1);
+		failed = priv_lock(1, DATA_MAX);
 	if (failed == NULL)
 		failed = sandbox_spawner(in.nfds == 1 ? in.fds[0] : -1);
 	if (failed != NULL)
 		die(failed);
 	msg_close_fds(&in);
-	say_layers();
 	msg_init(&ready, sizeof(ready), MSG_READY, 0);
+	ready.own = layers_own();
+	ready.workers = sandbox_of_workers();
 	if (msg_send(parent_fd, &ready, sizeof(ready), NULL, 0) == -1)
 		_exit(1);
 }

@@ -16,6 +16,17 @@
 #define KEEPALIVE_COUNT		4
 #define USER_TIMEOUT_MS		120000
 
+/*
+ * Where the cage takes options of TCP away (pledge(2) without "inet"), none
+ * is touched: TCP_NODELAY comes with the listener, and a silent peer is found
+ * dead by the system's own times.
+ */
+#ifdef NO_TCP_OPTIONS
+#undef TCP_INFO
+#undef TCP_KEEPIDLE
+#undef TCP_USER_TIMEOUT
+#endif
+
 static void
 set(int fd, int level, int option, int value)
 {
@@ -25,7 +36,9 @@ set(int fd, int level, int option, int value)
 void
 tcp_tune(int fd)
 {
+#ifndef NO_TCP_OPTIONS
 	set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+#endif
 	set(fd, SOL_SOCKET, SO_OOBINLINE, 1);
 	set(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
 #ifdef TCP_KEEPIDLE

@@ -320,7 +320,7 @@ worker_main(const struct msg_limits *limits, size_t nlisteners)
 		    (int)(WORKER_LISTEN + i) : -1;
 	setproctitle("worker %u", (unsigned int)limits->port);
 	shuttle_setup();
-	if (priv_lock(0) != NULL || sandbox_worker() != NULL)
+	if (priv_worker() != NULL || sandbox_worker() != NULL)
 		_exit(1);
 	report_ready();
 	for (;;)

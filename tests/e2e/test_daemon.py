@@ -247,8 +247,8 @@ def test_filters(start):
                for role in ("spawner", "worker")]
     assert filters[0] == filters[1]
     assert daemon.status(passd.process.pid, "Seccomp") == ["0"]
-    passd.wait_log("cage process=control layers=.*seccomp")
-    passd.wait_log("cage process=spawner,worker layers=.*seccomp")
+    passd.wait_log("cage parent=none control=.*seccomp.* spawner=.*seccomp"
+                   ".* worker=.*seccomp")
 
 
 @needs_root

@@ -71,4 +71,9 @@ Test(cage, control_filter_is_the_golden_one)
 {
 	compare(CAGE_CONTROL, "control");
 }
+
+Test(cage, resolver_filter_is_the_golden_one)
+{
+	compare(CAGE_RESOLVER, "resolver");
+}
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* Each case in a child: what is dropped does not come back. */
 #include <sys/types.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -9,10 +10,12 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "layers.h"
 #include "privdrop.h"
 
 TestSuite(privdrop, .timeout = 30);
@@ -85,29 +88,89 @@ no_dir(const char *dir)
 }
 
 static int
+limited(int what, rlim_t max)
+{
+	struct rlimit	 rl;
+
+	return (getrlimit(what, &rl) == 0 && rl.rlim_max == max &&
+	    rl.rlim_cur == max);
+}
+
+#define DATA	(64 << 20)
+
+static int
 lock(const char *dir)
 {
 	struct rlimit	 rl;
 
 	(void)dir;
-	if (priv_lock(1) != NULL)
+	if (priv_lock(1, DATA) != NULL)
 		return (1);
-	if (getrlimit(RLIMIT_CORE, &rl) == -1 || rl.rlim_max != 0)
+	if (!limited(RLIMIT_CORE, 0) || !limited(RLIMIT_MEMLOCK, 0))
 		return (2);
 	if (getrlimit(RLIMIT_NPROC, &rl) == -1 || rl.rlim_max == 0)
 		return (3);
-#ifdef PR_GET_DUMPABLE
-	if (strcmp(SANDBOX_NAME, "linux") == 0 &&
-	    prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != 0)
+#ifdef RLIMIT_MSGQUEUE
+	if (!limited(RLIMIT_MSGQUEUE, 0))
 		return (4);
-	if (strcmp(SANDBOX_NAME, "linux") == 0 &&
-	    prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1)
+#endif
+#ifndef WITH_SANITIZERS
+	if (!limited(RLIMIT_FSIZE, 0) || !limited(RLIMIT_DATA, DATA))
 		return (5);
+#endif
+	if ((layers_own().held & LAYER_LIMITS) == 0)
+		return (6);
+#ifdef PR_GET_DUMPABLE
+	if (strcmp(SANDBOX_NAME, "seccomp") == 0 &&
+	    prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != 0)
+		return (7);
+	if (strcmp(SANDBOX_NAME, "seccomp") == 0 &&
+	    prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1)
+		return (8);
 #endif
 	return (0);
 }
 
-/* No process comes of a worker; uid 0 is not bound by that. */
+/* A limit that is lower already is kept: raising it would need root. */
+static int
+lock_lower(const char *dir)
+{
+	const struct rlimit	 rl = { DATA / 2, DATA / 2 };
+
+	(void)dir;
+	if (setrlimit(RLIMIT_DATA, &rl) == -1)
+		return (1);
+	if (priv_lock(0, DATA) != NULL)
+		return (2);
+#ifndef WITH_SANITIZERS
+	if (!limited(RLIMIT_DATA, DATA / 2))
+		return (3);
+#endif
+	return (limited(RLIMIT_NPROC, 0) ? 0 : 4);
+}
+
+/* A write beyond the limit is an error, not a death. */
+static int
+lock_writes(const char *dir)
+{
+	FILE	*f;
+
+	(void)dir;
+	if ((f = tmpfile()) == NULL)
+		return (1);
+	if (priv_lock(0, DATA) != NULL)
+		return (2);
+#ifndef WITH_SANITIZERS
+	if (write(fileno(f), "x", 1) != -1 || errno != EFBIG)
+		return (3);
+#endif
+	return (0);
+}
+
+/*
+ * No process comes of a worker, and it gets no memory; uid 0 is not bound by
+ * the first.
+ */
 static int
 lock_worker(const char *dir)
 {
@@ -115,13 +178,18 @@ lock_worker(const char *dir)
 
 	if (geteuid() == 0 && priv_drop(dir, SOMEBODY, SOMEBODY) != NULL)
 		return (1);
-	if (priv_lock(0) != NULL)
+	if (priv_lock(1, DATA) != NULL || priv_worker() != NULL)
 		return (2);
 	if ((pid = fork()) == 0)
 		_exit(0);
-	if (pid != -1)
+	if (pid != -1 || errno != EAGAIN)
 		return (3);
-	return (errno == EAGAIN ? 0 : 4);
+#ifndef WITH_SANITIZERS
+	if (mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE |
+	    MAP_ANONYMOUS, -1, 0) != MAP_FAILED)
+		return (4);
+#endif
+	return (0);
 }
 
 static int
@@ -162,13 +230,17 @@ Test(privdrop, as_root, .fini = remove_dir)
 	cr_expect_eq(i = in_child(drop, empty), 0, "%d", i);
 	cr_expect_eq(in_child(not_root, empty), 0);
 	cr_expect_eq(in_child(no_dir, empty), 0);
-	cr_expect_eq(in_child(lock_worker, empty), 0);
+	cr_expect_eq(i = in_child(lock_worker, empty), 0, "%d", i);
 	cr_expect_eq(rmdir(empty), 0);
 }
 
 Test(privdrop, as_anybody)
 {
-	cr_expect_eq(in_child(lock, NULL), 0);
+	int	 i;
+
+	cr_expect_eq(i = in_child(lock, NULL), 0, "%d", i);
+	cr_expect_eq(i = in_child(lock_lower, NULL), 0, "%d", i);
+	cr_expect_eq(i = in_child(lock_writes, NULL), 0, "%d", i);
 	cr_expect_eq(in_child(files, NULL), 0);
 	if (geteuid() != 0)
 		cr_expect_eq(in_child(lock_worker, NULL), 0);
