@@ -30,11 +30,23 @@ c2s_ports = {{ {c2s} }}
 component_interfaces = {{ "127.0.0.1" }}
 component_ports = {{ {component} }}
 modules_enabled = {{ "roster", "saslauth", "disco", "ping" }}
-modules_disabled = {{ "s2s", "s2s_auth_certs", "offline", "tls" }}
+modules_disabled = {{ "s2s", "s2s_auth_certs", "offline" }}
 authentication = "internal_plain"
+{tls}
+VirtualHost "{domain}"
+"""
+
+PROSODY_PLAIN = """
+modules_disabled = {{ "s2s", "s2s_auth_certs", "offline", "tls" }}
 allow_unencrypted_plain_auth = true
 c2s_require_encryption = false
-VirtualHost "{domain}"
+"""
+
+# With stream management (XEP-0198), as today's servers have it.
+PROSODY_TLS = """
+modules_enabled = {{ "roster", "saslauth", "disco", "ping", "tls", "smacks" }}
+c2s_require_encryption = true
+ssl = {{ certificate = "{tls}/server.pem", key = "{tls}/server.key" }}
 """
 
 EJABBERD_CONF = """
@@ -48,7 +60,7 @@ listen:
     ip: "127.0.0.1"
     module: ejabberd_c2s
     max_stanza_size: 2000000
-  - port: {component}
+{tls}  - port: {component}
     ip: "127.0.0.1"
     module: ejabberd_service
     access: all
@@ -59,6 +71,11 @@ modules:
   mod_disco: {{}}
   mod_ping: {{}}
   mod_roster: {{}}
+{more}"""
+
+EJABBERD_TLS = """\
+    starttls_required: true
+    certfile: "{tls}/both.pem"
 """
 
 
@@ -75,10 +92,39 @@ def wait_port(port, process, timeout=20):
     raise RuntimeError("nobody listens on port %d" % port)
 
 
+def certificates(directory):
+    """Make a CA (ca.pem) and, signed by it, a certificate for DOMAIN and one
+    for another name (wrong.pem); the servers may read them."""
+    directory.mkdir(parents=True)
+
+    def openssl(*arguments):
+        subprocess.run(["openssl", *arguments], cwd=directory, check=True,
+                       capture_output=True, timeout=30)
+
+    openssl("req", "-x509", "-newkey", "ec", "-pkeyopt",
+            "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj",
+            "/CN=passd test CA", "-keyout", "ca.key", "-out", "ca.pem")
+    for name, domain in (("server", DOMAIN), ("wrong", "other.test")):
+        openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+                "-nodes", "-subj", "/CN=" + domain, "-addext",
+                "subjectAltName=DNS:" + domain, "-keyout", name + ".key",
+                "-out", name + ".csr")
+        openssl("x509", "-req", "-in", name + ".csr", "-CA", "ca.pem",
+                "-CAkey", "ca.key", "-CAcreateserial", "-days", "2",
+                "-copy_extensions", "copy", "-out", name + ".pem")
+    (directory / "both.pem").write_text(
+        (directory / "server.pem").read_text() +
+        (directory / "server.key").read_text())
+    for path in directory.iterdir():
+        path.chmod(0o644)
+    return directory
+
+
 class Server:
     """What both have in common."""
 
-    def __init__(self, directory, ports):
+    def __init__(self, directory, ports, tls=None):
+        self.tls = tls              # a directory of certificates()
         self.dir = directory
         self.c2s = ports.single()
         self.component = ports.single()
@@ -116,8 +162,10 @@ class Prosody(Server):
     name = "prosody"
 
     def write(self):
+        tls = PROSODY_TLS if self.tls else PROSODY_PLAIN
         text = PROSODY_CONF.format(dir=self.dir, c2s=self.c2s, domain=DOMAIN,
-                                   component=self.component)
+                                   component=self.component,
+                                   tls=tls.format(tls=self.tls))
         for component in COMPONENTS:
             text += 'Component "%s"\n\tcomponent_secret = "%s"\n' % (
                 component, SECRET)
@@ -144,7 +192,9 @@ class Ejabberd(Server):
                         for c in COMPONENTS)
         (self.dir / "ejabberd.yml").write_text(EJABBERD_CONF.format(
             c2s=self.c2s, component=self.component, domain=DOMAIN,
-            hosts=hosts))
+            hosts=hosts,
+            tls=EJABBERD_TLS.format(tls=self.tls) if self.tls else "",
+            more="  mod_stream_mgmt: {}\n" if self.tls else ""))
 
     def start(self):
         ready = self.dir / "ready"

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: ISC
+# passcat(1), the client.
+
+libclient_a_SOURCES = \
+	common/jid.c common/jid.h \
+	common/log.c common/log.h \
+	client/account.c client/account.h \
+	client/child.c client/child.h \
+	client/client.c client/client.h \
+	client/cmd_connect.c \
+	client/cmd_find.c \
+	client/cmd_forward.c \
+	client/cmd_list.c \
+	client/cmd_listen.c \
+	client/decloak.c client/decloak.h \
+	client/dial.c client/dial.h \
+	client/disco.c client/disco.h \
+	client/door.c client/door.h \
+	client/el.c client/el.h \
+	client/gate.c client/gate.h \
+	client/loop.c client/loop.h \
+	client/options.c client/options.h \
+	client/pass.c client/pass.h \
+	client/proxy.c client/proxy.h \
+	client/rc.c client/rc.h \
+	client/relay.c client/relay.h \
+	client/sandbox_client.h \
+	client/session.c client/session.h \
+	client/session_impl.h \
+	client/session_log.c \
+	client/stanzas.c \
+	client/svc.c client/svc.h \
+	client/ui.c client/ui.h \
+	client/xalloc.c client/xalloc.h
+libclient_a_SOURCES += client/sandbox_client_none.c
+libclient_a_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/client \
+	$(STROPHE_CFLAGS) $(IDN_CFLAGS) $(SECCOMP_CFLAGS)
+CLIENT_LIBS = $(STROPHE_LIBS) $(IDN_LIBS) $(LIBBSD_LIBS) $(SECCOMP_LIBS)
+
+passcat_SOURCES = client/passcat.c
+if SANITIZERS
+passcat_SOURCES += common/sanitize.c
+endif
+EXTRA_passcat_SOURCES = common/sanitize.c
+passcat_CPPFLAGS = $(libclient_a_CPPFLAGS)
+passcat_LDADD = libclient.a libcommon.a $(CLIENT_LIBS)
+
+if PASSCAT
+noinst_LIBRARIES += libclient.a
+bin_PROGRAMS += passcat
+endif
+EXTRA_LIBRARIES = libclient.a
+EXTRA_PROGRAMS = passcat

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: ISC */
+#include <stddef.h>
+
+#include "client.h"
+#include "options.h"
+#include "ui.h"
+
+const struct command	 commands[] = {
+	{ "connect", "HOST PORT", 0, 2, 2, 1, cmd_connect },
+	{ "listen", "", OPT_ACCESS | OPT_EXPIRE | OPT_TIMEOUT |
+	    OPT_DECLOAK, 0, 0, 1, cmd_listen },
+	{ "forward", "[ADDR:]PORT", OPT_ACCESS | OPT_PORT | OPT_PROXY |
+	    OPT_DECLOAK, 1, 1, 0, cmd_forward },
+	{ "list", "", 0, 0, 0, 0, cmd_list },
+	{ "close", "PORT... | all", 0, 1, -1, 0, cmd_close },
+	{ "find", "PEER", OPT_TIMEOUT | OPT_REASON, 1, 1, 0, cmd_find },
+	{ "services", "", 0, 0, 0, 0, cmd_services },
+	{ NULL, NULL, 0, 0, 0, 0, NULL }
+};
+
+int
+main(int argc, char **argv)
+{
+	const struct command	*c;
+	struct options		 o;
+	char			**args;
+	int			 nargs, status;
+
+	status = options_parse(&o, argc, argv, &c, &args, &nargs);
+	if (status != 0)
+		return (status == -1 ? EXIT_DONE : status);
+	ui_init(o.verbose, o.quiet, o.json, c->data);
+	return (c->run(&o, args, nargs));
+}
