@@ -95,18 +95,32 @@ in_bang(struct skip *k, char c)
 	return (SKIP_MORE);
 }
 
-/* Look for "]]>"; any number of ] may come before the >. */
-static void
-in_cdata(struct skip *k, char c)
+/* Whether ${c} completes "]]>"; any number of ] may come before the >. */
+static int
+cdata_ends(struct skip *k, char c)
 {
-	if (c == ']') {
-		if (k->count < 2)
-			k->count++;
-	} else {
-		if (c == '>' && k->count == 2)
-			k->state = IN_TEXT;
+	int	 ends = c == '>' && k->count == 2;
+
+	if (c != ']')
 		k->count = 0;
-	}
+	else if (k->count < 2)
+		k->count++;
+	return (ends);
+}
+
+/*
+ * Text may hold no "]]>" (XML 1.0, 2.4).  expat looks for it before it hands
+ * the text out, so that without this a stream would live or die by how the
+ * network has cut it: here the text may have been handed out, and be skipped.
+ */
+static enum skip_result
+in_text(struct skip *k, char c)
+{
+	if (cdata_ends(k, c))
+		return (SKIP_NOT_WELL_FORMED);
+	if (c == '<')
+		k->state = IN_LESS;
+	return (SKIP_MORE);
 }
 
 static enum skip_result
@@ -114,9 +128,7 @@ skip_byte(struct skip *k, char c)
 {
 	switch (k->state) {
 	case IN_TEXT:
-		if (c == '<')
-			k->state = IN_LESS;
-		return (SKIP_MORE);
+		return (in_text(k, c));
 	case IN_LESS:
 		return (in_less(k, c));
 	case IN_TAG:
@@ -133,7 +145,8 @@ skip_byte(struct skip *k, char c)
 	case IN_BANG:
 		return (in_bang(k, c));
 	default:
-		in_cdata(k, c);
+		if (cdata_ends(k, c))
+			k->state = IN_TEXT;
 		return (SKIP_MORE);
 	}
 }

@@ -31,6 +31,8 @@
 struct record {
 	uint64_t	 hash;
 	size_t		 events;
+	uint64_t	 before;	/* hash before the last event... */
+	int		 skipped;	/* ...which was a skipped stanza */
 	int		 print;
 	int		 copies;	/* look at the writer, too */
 };
@@ -80,9 +82,27 @@ static void
 begin(struct record *r, const char *what)
 {
 	r->events++;
+	r->before = r->hash;
+	r->skipped = 0;
 	if (r->print)
 		fprintf(stderr, "\n%zu:", r->events);
 	put(r, what);
+}
+
+/*
+ * The stream is no XML.  Text that ends in an error may be all of it in one
+ * piece, or the beginning of it in a piece before, already over a limit:
+ * whether the stanza is given up on first is not the same for all ways of
+ * cutting.
+ */
+static void
+begin_bad(struct record *r)
+{
+	if (r->skipped) {
+		r->hash = r->before;
+		r->events--;
+	}
+	begin(r, "bad");
 }
 
 /* ---- reading what was written -------------------------------------------*/
@@ -190,6 +210,7 @@ on_skipped(struct stanza *s, enum stanza_bad why, void *arg)
 	begin(arg, text);
 	FUZZ_CHECK(s->child == NULL && s->next == NULL, "top element only");
 	put_tree(arg, s);
+	((struct record *)arg)->skipped = 1;
 	stanza_free(s);
 }
 
@@ -295,7 +316,7 @@ feed(const struct stream *s, uint32_t cuts, struct record *r)
 		check_heap(before, at + n);
 	}
 	if (bad) {
-		begin(r, "bad");
+		begin_bad(r);
 		put(r, stream_error_name(why));
 		/* It takes no more, and says the same again. */
 		FUZZ_CHECK(feeder_feed(f, "<a/>", 4, &why) == -1, "alive");

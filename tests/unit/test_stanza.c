@@ -371,6 +371,22 @@ Test(stanza, not_well_formed)
 	expect_bad(HEAD "<a><x:y/><<", STREAM_NOT_WELL_FORMED);
 }
 
+/* Where nobody parses any more, whatever of it was parsed before. */
+Test(stanza, end_of_cdata_in_what_is_skipped)
+{
+	char	*fill, *xml;
+
+	expect_bad(HEAD "<a><x:y/>]]></a>", STREAM_NOT_WELL_FORMED);
+	expect_bad(HEAD "<a><x:y/>]]]]></a>", STREAM_NOT_WELL_FORMED);
+	expect_events(HEAD "<a><x:y/>]]x>]>]] ><![CDATA[]]]]></a><b/>",
+	    "H:a&b\nK:name(" NS_COMPONENT "|a>)\nS:(" NS_COMPONENT "|b>)\n");
+	fill = times("x", STANZA_BYTES_MAX);
+	xml = join(HEAD "<a>", fill, "]]></a>");
+	expect_bad(xml, STREAM_NOT_WELL_FORMED);
+	free(xml);
+	free(fill);
+}
+
 Test(stanza, stays_dead)
 {
 	enum stream_bad		 why = STREAM_MEMORY;
