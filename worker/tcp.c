@@ -63,7 +63,7 @@ tcp_patience(int fd, int on)
 int
 tcp_paused(int fd)
 {
-#ifdef __linux__
+#if defined(__linux__) && defined(TCP_INFO)
 	struct tcp_info	 info;
 	socklen_t	 len;
 
