@@ -15,6 +15,8 @@
 #include "jid.h"
 #include "log.h"
 
+#define JID_LOG_MIN	32	/* less is too little for three parts */
+
 /* A part while it is prepared: libidn works in place and wants room. */
 struct part {
 	char	 text[JID_PART_MAX + 1];
@@ -264,8 +266,51 @@ jid_same_bare(const struct jid *a, const struct jid *b)
 	    memcmp(a->full, b->full, a->bare_len) == 0);
 }
 
+/* Append the escaped ${len} bytes at ${s}, cut to ${room} with "...". */
+static char *
+put_part(char *to, size_t room, const char *s, size_t len)
+{
+	size_t	 i, n, keep = 0;
+
+	for (i = 0; i < len && len > room; i += n) {
+		n = s[i] != '\\' ? 1 : s[i + 1] == '\\' ? 2 : 4;
+		if (i + n + 3 <= room)
+			keep = i + n;
+	}
+	if (len <= room)
+		keep = len;
+	memcpy(to, s, keep);
+	to += keep;
+	if (keep < len) {
+		memcpy(to, "...", 3);
+		to += 3;
+	}
+	return (to);
+}
+
 const char *
 jid_log(const struct jid *j, char *buf, size_t size)
 {
-	return (log_safe(j != NULL ? j->full : NULL, buf, size));
+	static char	 all[4 * JID_STRLEN];
+	const char	*s = all, *end;
+	char		*to = buf;
+
+	(void)log_safe(j != NULL ? j->full : NULL, all, sizeof(all));
+	if (j == NULL || strlen(all) < size || size < JID_LOG_MIN)
+		return (log_safe(j != NULL ? j->full : NULL, buf, size));
+	/* Neither separator is in a part before it, and none is escaped. */
+	if (j->has_local) {
+		end = strchr(s, '@');
+		to = put_part(to, size / 4 - 2, s, (size_t)(end - s));
+		*to++ = '@';
+		s = end + 1;
+	}
+	to = put_part(to, size / 2, s, strcspn(s, "/"));
+	s += strcspn(s, "/");
+	if (*s == '/') {
+		*to++ = *s++;
+		to = put_part(to, size - 1 - (size_t)(to - buf), s, strlen(s));
+	}
+	*to = '\0';
+	return (buf);
 }

@@ -4,10 +4,7 @@
 
 #include <stddef.h>
 
-/* RFC 7622 3.1: each part is at most 1,023 bytes long. */
-#define JID_PART_MAX	1023
-/* localpart@domainpart/resourcepart, with terminating NUL. */
-#define JID_STRLEN	(3 * JID_PART_MAX + 3)
+#include "bounds.h"
 
 /*
  * A prepared JID: every part has gone through its stringprep profile
@@ -63,8 +60,9 @@ int	 jid_same_bare(const struct jid *, const struct jid *);
  * jid_log(j, buf, size):
  * Write ${j} into ${buf} of ${size} bytes for a log line: control
  * characters, spaces, quotes and anything that is not ASCII become
- * vis(3) escapes, an over-long result is cut and ends in "...".  "-" for
- * NULL.  Return ${buf}.
+ * vis(3) escapes.  What does not fit is cut part by part, "..." behind each
+ * that is: a localpart or resource, however long, does not hide the domain,
+ * which has half of the buffer.  "-" for NULL.  Return ${buf}.
  */
 const char *jid_log(const struct jid *, char *, size_t);
 

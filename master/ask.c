@@ -104,7 +104,7 @@ on_timer(int fd, short what, void *arg)
 {
 	struct ask	*a = arg;
 	ask_fn		 fn = a->fn;
-	char		 who[256];
+	char		 who[1024];
 
 	(void)fd;
 	(void)what;

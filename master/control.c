@@ -119,11 +119,20 @@ on_skipped(struct stanza *s, enum stanza_bad why, void *arg)
 		[STANZA_TOO_MANY] = "too many elements or attributes",
 		[STANZA_BAD_NAME] = "bad namespace or name",
 	};
-	char				 who[512];
+	const char			*from = stanza_attr(s, "from");
+	char				 who[1024], name[64];
+	struct jid			*jid;
 
 	(void)arg;
-	log_info("skipped stanza=%s from=%s reason=\"%s\"", s->name,
-	    log_safe(stanza_attr(s, "from"), who, sizeof(who)), names[why]);
+	/* Both are whatever somebody liked to write. */
+	jid = from == NULL ? NULL : jid_parse(from);
+	if (jid != NULL)
+		(void)jid_log(jid, who, sizeof(who));
+	else
+		(void)log_safe(from, who, sizeof(who));
+	jid_free(jid);
+	log_info("skipped stanza=%s from=%s reason=\"%s\"",
+	    log_safe(s->name, name, sizeof(name)), who, names[why]);
 	if (stanza_is(s, NS_COMPONENT, "iq"))
 		iq_skipped(s);
 	stanza_free(s);

@@ -25,8 +25,6 @@
  */
 #define FEEDER_SWAP	(256 * 1024)
 #define FEEDER_CHUNK	(64 * 1024)	/* bytes given to expat at once */
-#define FEEDER_ROOT_MAX	64		/* name of the stream's root */
-#define FEEDER_KEEP_MAX	4096		/* attribute of a skipped stanza */
 
 /* expat is built for UTF-8 on every platform we know. */
 _Static_assert(sizeof(XML_Char) == 1, "expat for UTF-8 is needed");
@@ -43,7 +41,7 @@ struct stanza_feeder {
 	const struct stanza_handler *h;
 	void		*arg;
 	XML_Parser	 parser;	/* NULL: a new one is due */
-	char		 root[FEEDER_ROOT_MAX + 1];	/* as in the stream */
+	char		 root[STREAM_ROOT_MAX + 1];	/* as in the stream */
 	size_t		 fed;		/* bytes this parser has been given */
 	size_t		 seen;		/* of these in complete tokens */
 	size_t		 resume;	/* where a stopped parser stopped */
@@ -238,7 +236,7 @@ top_skip(struct stanza_feeder *f, const char *raw, const char **atts,
 		name = raw;
 		ns = "";
 	}
-	if (strlen(name) > FEEDER_KEEP_MAX || strlen(ns) > FEEDER_KEEP_MAX)
+	if (strlen(name) > STANZA_KEEP_MAX || strlen(ns) > STANZA_KEEP_MAX)
 		name = ns = "";
 	top->attr = NULL;
 	top->name = tree_str(f->tree, name, strlen(name));
@@ -249,7 +247,7 @@ top_skip(struct stanza_feeder *f, const char *raw, const char **atts,
 	}
 	for (; *atts != NULL; atts += 2) {
 		if (!attr_needed(atts[0]) ||
-		    strlen(atts[1]) > FEEDER_KEEP_MAX)
+		    strlen(atts[1]) > STANZA_KEEP_MAX)
 			continue;
 		name = nsmap_split(&f->ns, atts[0], 1, &ns);
 		if (attr_add(f, &tail, ns, name, atts[1]) == -1)
@@ -543,7 +541,7 @@ on_decl(void *arg, const XML_Char *version, const XML_Char *encoding,
 static int
 parser_new(struct stanza_feeder *f)
 {
-	char	 tag[FEEDER_ROOT_MAX + 3];
+	char	 tag[STREAM_ROOT_MAX + 3];
 
 	f->parser = XML_ParserCreate("UTF-8");
 	if (f->parser == NULL)

@@ -281,7 +281,7 @@ void
 iq_stanza(const struct stanza *s)
 {
 	struct iq	 iq;
-	char		 id[STANZA_BYTES_MAX / 16];
+	char		 id[STANZA_KEEP_MAX];
 	char		 type = iq_type(s);
 
 	if (type == 'r' || type == 'e') {
@@ -305,7 +305,7 @@ void
 iq_skipped(const struct stanza *s)
 {
 	struct iq	 iq;
-	char		 id[STANZA_BYTES_MAX / 16];
+	char		 id[STANZA_KEEP_MAX];
 	char		 type = iq_type(s);
 
 	if (type != 'g' && type != 's')

@@ -6,8 +6,6 @@
 
 #include "nsmap.h"
 
-#define NSMAP_URI_MAX	256	/* prefix or URI declared on the root */
-
 #define NS_XMLNS	"http://www.w3.org/2000/xmlns/"
 
 static const char *
@@ -66,8 +64,8 @@ nsmap_root(struct nsmap *m, const char **atts)
 
 	for (; *atts != NULL; atts += 2) {
 		prefix = declares(atts[0]);
-		if (prefix == NULL || strlen(prefix) > NSMAP_URI_MAX ||
-		    strlen(atts[1]) > NSMAP_URI_MAX)
+		if (prefix == NULL || strlen(prefix) > STREAM_URI_MAX ||
+		    strlen(atts[1]) > STREAM_URI_MAX)
 			continue;
 		if (m->nroot == STANZA_ATTRS_MAX) {
 			errno = E2BIG;

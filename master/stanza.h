@@ -4,20 +4,13 @@
 
 #include <stddef.h>
 
+#include "bounds.h"
+
 /*
  * XML in and out for an XMPP stream (RFC 6120 4 and 11): a feeder that
  * turns bytes into small bounded trees, one a stanza, and a writer that
  * escapes.
  */
-
-/* Limits of one stanza; passd(8) states them. */
-#define STANZA_BYTES_MAX	65536	/* bytes on the wire */
-#define STANZA_DEPTH_MAX	32	/* nesting, the stanza itself is 1 */
-#define STANZA_ATTRS_MAX	64	/* attributes of one element */
-#define STANZA_ELEMS_MAX	512	/* elements in the whole stanza */
-/* More than this inside one single tag ends the stream: expat has to hold
- * a tag in memory until it is complete. */
-#define STANZA_TOKEN_MAX	(1024 * 1024)
 
 #define NS_STREAMS	"http://etherx.jabber.org/streams"
 #define NS_COMPONENT	"jabber:component:accept"

@@ -6,11 +6,6 @@
 
 #include "stanza.h"
 
-/*
- * Far more than anything we say; what a peer makes us repeat in an error
- * may grow by escaping, but is then left out (xml_copy()).
- */
-#define XMLOUT_MAX	(2 * STANZA_BYTES_MAX)
 #define XMLOUT_FIRST	512
 
 static const char	 replacement[] = "\xef\xbf\xbd";	/* U+FFFD */

@@ -17,7 +17,6 @@
 
 #define XMPP_SECRET_MAX		1024	/* bytes of the shared secret */
 #define XMPP_SERVERS_MAX	8	/* addresses of one server */
-#define XMPP_OUT_MAX		(8u * 1024 * 1024)	/* queued output */
 
 struct xmpp_handler {
 	/* The stream is authenticated: stanzas may be sent. */

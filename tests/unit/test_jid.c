@@ -279,3 +279,44 @@ Test(jid, log)
 	cr_expect_str_eq(jid_log(j, tiny, sizeof(tiny)), "\\303...");
 	jid_free(j);
 }
+
+/* However long the rest is, whose user he is can be read. */
+Test(jid, log_shows_the_domain)
+{
+	char		 buf[64];
+	struct jid	*j;
+
+	cr_assert_not_null(j = jid_parse("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa@"
+	    "evil.example/cccccccccccccccccccccccccccccccccccccccccc"));
+	cr_expect_str_eq(jid_log(j, buf, sizeof(buf)),
+	    "aaaaaaaaaaa...@evil.example/ccccccccccccccccccccccccccccccc...");
+	cr_expect_eq(strlen(buf), sizeof(buf) - 2);
+	jid_free(j);
+	/* No escape is cut in the middle. */
+	cr_assert_not_null(j = jid_parse("aaaaaaaaa\xc3\xbc\xc3\xbc@"
+	    "b.example/\"cccccccccccccccccccccccccccccccccccccccccc"));
+	cr_expect_str_eq(jid_log(j, buf, sizeof(buf)),
+	    "aaaaaaaaa...@b.example/\\042cccccccccccccccccccccccccccccccc...");
+	jid_free(j);
+}
+
+Test(jid, log_of_the_longest)
+{
+	static const size_t	 sizes[] = { 32, 33, 34, 35, 64, 256, 1024 };
+	char			*buf;
+	struct jid		*j;
+	size_t			 i, at;
+
+	cr_assert_not_null(j = parse_long(1023, 1023, 1023));
+	for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		cr_assert_not_null(buf = malloc(sizes[i]));
+		(void)jid_log(j, buf, sizes[i]);
+		cr_expect_lt(strlen(buf), sizes[i]);
+		at = strcspn(buf, "@");
+		cr_expect_eq(buf[at + 1], 'b', "%s", buf);
+		cr_expect_eq(buf[at + 1 + strcspn(buf + at + 1, "/") + 1], 'c',
+		    "%s", buf);
+		free(buf);
+	}
+	jid_free(j);
+}
