@@ -34,6 +34,8 @@ static const struct msg_row table[] = {
 	    EXACT(msg_status), FDS(0, 1, MSG_FD_STREAM), "XMPP" },
 	{ EDGE_PARENT_CONTROL, MSG_STOP, MSG_ST_ANY, HDR_ONLY, NO_FD,
 	    "STOP" },
+	{ EDGE_PARENT_CONTROL, MSG_ORPHAN, MSG_ST_ANY, EXACT(msg_orphan),
+	    NO_FD, "ORPHAN" },
 
 	{ EDGE_CONTROL_PARENT, MSG_NEEDS, MSG_ST_START, EXACT(msg_needs),
 	    NO_FD, "NEEDS" },
@@ -43,6 +45,10 @@ static const struct msg_row table[] = {
 	    HDR_ONLY, NO_FD, "CONNECT" },
 	{ EDGE_CONTROL_PARENT, MSG_SUMMARY, MSG_ST_RUN | MSG_ST_STOP,
 	    EXACT(msg_summary), NO_FD, "SUMMARY" },
+	{ EDGE_CONTROL_PARENT, MSG_RESPAWN, MSG_ST_RUN | MSG_ST_STOP,
+	    HDR_ONLY, NO_FD, "RESPAWN" },
+	{ EDGE_CONTROL_PARENT, MSG_REAP, MSG_ST_RUN | MSG_ST_STOP,
+	    EXACT(msg_reap), NO_FD, "REAP" },
 	LOG_ROW(EDGE_CONTROL_PARENT),
 
 	{ EDGE_PARENT_SPAWNER, MSG_BOOT, MSG_ST_BOOT, EXACT(msg_boot),
@@ -51,6 +57,8 @@ static const struct msg_row table[] = {
 	    FDS(1, 1, MSG_FD_CHANNEL), "SPAWNER" },
 	{ EDGE_PARENT_SPAWNER, MSG_STOP, MSG_ST_ANY, HDR_ONLY, NO_FD,
 	    "STOP" },
+	{ EDGE_PARENT_SPAWNER, MSG_RETIRE, MSG_ST_RUN, HDR_ONLY, NO_FD,
+	    "RETIRE" },
 
 	{ EDGE_SPAWNER_PARENT, MSG_READY, MSG_ST_START, EXACT(msg_ready),
 	    NO_FD, "READY" },

@@ -64,6 +64,10 @@ enum msg_type {
 	MSG_ENDED = 25,		/* a session has ended */
 	MSG_REFUSED = 26,	/* strangers sent away, a summary */
 	MSG_GONE = 27,		/* the worker leaves */
+	MSG_RESPAWN = 28,	/* a worker crashed: a new spawner, please */
+	MSG_RETIRE = 29,	/* to a spawner: go, but leave your workers */
+	MSG_ORPHAN = 30,	/* a worker that no spawner has has ended */
+	MSG_REAP = 53,		/* kill a worker that no spawner has */
 	MSG_SUMMARY = 60	/* control to parent: how it is */
 };
 
@@ -232,6 +236,20 @@ struct msg_ended {
 };
 _Static_assert(sizeof(struct msg_ended) == 48, "MSG_ENDED");
 
+struct msg_orphan {
+	struct msg_hdr	 hdr;
+	int32_t		 pid;
+	int32_t		 status;	/* as waitpid(2) gives it */
+};
+_Static_assert(sizeof(struct msg_orphan) == 24, "MSG_ORPHAN");
+
+struct msg_reap {
+	struct msg_hdr	 hdr;
+	int32_t		 pid;
+	uint32_t	 pad;
+};
+_Static_assert(sizeof(struct msg_reap) == 24, "MSG_REAP");
+
 struct msg_refused {
 	struct msg_hdr	 hdr;
 	uint32_t	 busy;		/* no session free */
@@ -274,6 +292,8 @@ struct msg_in {
 		struct msg_ended	 ended;
 		struct msg_refused	 refused;
 		struct msg_summary	 summary;
+		struct msg_orphan	 orphan;
+		struct msg_reap		 reap;
 		unsigned char		 bytes[2112];
 	};
 	size_t		 len;		/* of the packet */

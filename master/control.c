@@ -477,14 +477,26 @@ spawner_message(struct msg_in *in, void *arg)
 		port_exited(&in->exited);
 }
 
+/*
+ * It was replaced, or has died; or it does what it must not: then it lives,
+ * and the parent does not know yet that it is of no use any more.
+ */
 static void
 spawner_ended(const char *why, void *arg)
 {
-	(void)arg;
-	log_error("spawner lost%s%s", why == NULL ? "" : ": ",
-	    why == NULL ? "" : why);
-	chan_free(ctl.spawner);
-	ctl.spawner = NULL;
+	struct chan	**own = arg;
+
+	if (*own == ctl.spawner) {
+		if (why == NULL)
+			log_info("spawner gone, new ports wait for the next");
+		else
+			log_error("spawner lost: %s", why);
+		ctl.spawner = NULL;
+		if (why != NULL)
+			port_spawner_bad();
+	}
+	chan_free(*own);
+	free(own);
 }
 
 static const struct chan_handler	 spawner_handler = {
@@ -494,11 +506,24 @@ static const struct chan_handler	 spawner_handler = {
 static void
 on_spawner(struct msg_in *in)
 {
-	chan_free(ctl.spawner);
-	ctl.spawner = chan_new(in->fds[0], EDGE_SPAWNER_CONTROL, MSG_ST_RUN,
-	    &spawner_handler, NULL);
+	struct chan	**own;
+
+	if ((own = malloc(sizeof(*own))) == NULL) {
+		log_warn_errno("channel to the spawner");
+		return;
+	}
+	/* The channel of the one before may have news in it: to its end. */
+	*own = chan_new(in->fds[0], EDGE_SPAWNER_CONTROL, MSG_ST_RUN,
+	    &spawner_handler, own);
 	in->fds[0] = -1;
-	if (ctl.spawner == NULL || linked)
+	if ((ctl.spawner = *own) == NULL) {
+		free(own);
+		return;
+	}
+	ctl.spawner_no++;
+	ctl.spawner_bad = 0;
+	port_spawner_new();
+	if (linked)
 		return;
 	/* Only now: nobody is to be told that he can have no port yet. */
 	start_link();
@@ -539,6 +564,9 @@ parent_message(struct msg_in *in, void *arg)
 		break;
 	case MSG_XMPP:
 		on_xmpp(in);
+		break;
+	case MSG_ORPHAN:
+		port_orphan(&in->orphan);
 		break;
 	case MSG_STOP:
 		stop();

@@ -19,6 +19,8 @@ struct ctl {
 	struct pool	*rendezvous;	/* for owners' legs; NULL: same-port */
 	struct chan	*parent;
 	struct chan	*spawner;	/* NULL: none at the moment */
+	uint32_t	 spawner_no;	/* how many there have been */
+	int		 spawner_bad;	/* a new one was asked for */
 	int64_t		 started;	/* mono_ms() */
 	uint32_t	 ports_max;	/* that our descriptors suffice for */
 	int		 stopping;	/* told to stop */

@@ -62,6 +62,8 @@ static const struct error_row errors[IQ_ERRORS] = {
 	    "The service is shutting down." },
 	[IQ_TOO_BIG] = { 500, "wait", "policy-violation", NULL,
 	    "The stanza is beyond a limit of this service." },
+	[IQ_RATE] = { 500, "wait", "policy-violation", "rate-limited",
+	    "Not so often. Try again later." },
 };
 
 const char *
@@ -165,7 +167,8 @@ iq_fail(const struct iq *iq, enum iq_error error, const char *text,
 	if (e->child != NULL) {
 		xml_open(&x, e->child, NS_PASSD);
 		if (limit != 0)
-			xml_attr_uint(&x, "limit", limit);
+			xml_attr_uint(&x, error == IQ_RATE ? "retry-after" :
+			    "limit", limit);
 		xml_close(&x);
 	}
 	xml_close(&x);

@@ -42,6 +42,7 @@ enum iq_error {
 	IQ_UNAVAILABLE,		/* 503: not served */
 	IQ_DRAINING,		/* 503: passd stops */
 	IQ_TOO_BIG,		/* 500, policy-violation: beyond a limit */
+	IQ_RATE,		/* 500, policy-violation: too often */
 	IQ_ERRORS
 };
 
@@ -88,8 +89,9 @@ void	iq_send(struct xml_out *);
 /*
  * iq_fail(iq, error, text, limit):
  * Answer ${iq} with ${error}: code, type, condition, a child in the
- * project's namespace where the table has one, with ${limit} as its limit
- * unless 0, and ${text}, or the table's own if NULL.
+ * project's namespace where the table has one, with ${limit}, unless 0, as
+ * its limit or, for IQ_RATE, the seconds to wait, and ${text}, or the
+ * table's own if NULL.
  */
 void	iq_fail(const struct iq *, enum iq_error, const char *, unsigned long);
 

@@ -253,6 +253,8 @@ on_ready(enum proc_role role, const struct msg_ready *m)
 	parent_layers(role, m);
 	if (role == PROC_RESOLVER)
 		return;			/* nobody waits for its start */
+	if (role == PROC_SPAWNER)
+		parent.group = getpgid(parent.proc[role].pid);
 	if (role == PROC_CONTROL &&
 	    parent.proc[PROC_SPAWNER].state == PROC_NONE &&
 	    parent.proc[PROC_SPAWNER].restart_at == INT64_MAX)
@@ -307,6 +309,12 @@ on_message(enum proc_role role, const struct msg_in *in)
 		break;
 	case MSG_SUMMARY:
 		on_summary(&in->summary);
+		break;
+	case MSG_RESPAWN:
+		workers_replace();
+		break;
+	case MSG_REAP:
+		workers_kill((pid_t)in->reap.pid);
 		break;
 	case MSG_RESOLVED:
 		parent.resolved = 1;
@@ -378,8 +386,10 @@ reap(void)
 			if (parent.proc[role].pid == pid)
 				break;
 		}
-		if (role == PROC_ROLES)
-			continue;	/* a worker whose spawner has died */
+		if (role == PROC_ROLES) {
+			workers_ended(pid, status);
+			continue;
+		}
 		/* What it had to say about its end is still in the channel. */
 		read_proc(role);
 		proc_ended(role, status);
@@ -482,7 +492,8 @@ stopping(int64_t now)
 		send_stop(PROC_SPAWNER);
 	} else if (now >= parent.stop_at)
 		kill_all();
-	return (parent.proc[PROC_SPAWNER].pid <= 0);
+	return (parent.proc[PROC_SPAWNER].pid <= 0 &&
+	    (!workers_end() || now >= parent.stop_at));
 }
 
 static int
@@ -498,6 +509,8 @@ timeout_ms(int64_t now)
 		    parent.proc[role].restart_at < t)
 			t = parent.proc[role].restart_at;
 	}
+	if (parent.stop_at == INT64_MAX && workers_due() < t)
+		t = workers_due();
 	if (t == INT64_MAX)
 		return (-1);
 	return (t <= now ? 0 : t - now > 60000 ? 60000 : (int)(t - now));
@@ -535,6 +548,7 @@ turn(void)
 		return;
 	if (got_hup)
 		reload();
+	workers_turn(mono_ms());
 	restart_due(mono_ms());
 }
 

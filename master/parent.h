@@ -58,6 +58,7 @@ struct parent {
 	int		 killed;	/* the spawner was told to kill */
 	int		 resolved;	/* the resolver has answered */
 	int		 reloading;	/* SIGHUP is not dealt with yet */
+	pid_t		 group;		/* process group of the workers; 0 */
 };
 
 extern struct parent	 parent;
@@ -102,6 +103,66 @@ void	proc_ended(enum proc_role, int);
  * caller's.  Return 0 or -1.
  */
 int	proc_send(enum proc_role, const void *, size_t, int);
+
+/*
+ * proc_backoff(p):
+ * Return after how many milliseconds ${p}, which has failed, may be started
+ * again: more for each failure in a row.
+ */
+int64_t	proc_backoff(struct proc *);
+
+/* parent_workers.c: workers whose spawner has gone. */
+
+/*
+ * workers_group():
+ * Return the process group for a new spawner: that of the workers that the
+ * one before has left, or 0, a new one.
+ */
+pid_t	workers_group(void);
+
+/* workers_join(group): in the new spawner, before it is executed. */
+void	workers_join(pid_t);
+
+/*
+ * workers_replace():
+ * Have the spawner replaced, since one of its workers has crashed: whoever
+ * did that may have learnt the address layout that they share.  Takes place
+ * after the back-off of proc_ended(), so that nobody who crashes workers
+ * over and over keeps it from working.
+ */
+void	workers_replace(void);
+
+/*
+ * workers_retired():
+ * The spawner has ended.  Return 1 if it was told to, so that the next one
+ * is to be started at once.
+ */
+int	workers_retired(void);
+
+/*
+ * workers_due(), workers_turn(now):
+ * The mono_ms() time at which workers_turn() has something to do; INT64_MAX:
+ * none.
+ */
+int64_t	workers_due(void);
+void	workers_turn(int64_t);
+
+/*
+ * workers_kill(pid):
+ * Control wants a worker dead that has no spawner any more.  Whatever else
+ * ${pid} may be is left alone.
+ */
+void	workers_kill(pid_t);
+
+/* workers_ended(pid, status): tell control of the end of such a worker. */
+void	workers_ended(pid_t, int);
+
+/*
+ * workers_end():
+ * At the end, without a spawner: kill all that are left.  Return 1 while
+ * there are any.
+ */
+int	workers_end(void);
 
 /* parent_layers.c: what every process is held by, for the log. */
 

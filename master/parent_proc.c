@@ -138,23 +138,32 @@ send_boot(enum proc_role role)
 	    role == PROC_SPAWNER ? parent.filter : -1);
 }
 
-static void
-plan_restart(struct proc *p)
+int64_t
+proc_backoff(struct proc *p)
 {
 	int64_t	 delay;
 
+	if (mono_ms() - p->started >= STABLE_MS)
+		p->failures = 0;
 	delay = p->failures >= 8 ? BACKOFF_MAX_MS :
 	    (int64_t)BACKOFF_MIN_MS << p->failures;
 	if (delay > BACKOFF_MAX_MS)
 		delay = BACKOFF_MAX_MS;
 	p->failures++;
-	p->restart_at = mono_ms() + delay;
+	return (delay);
+}
+
+static void
+plan_restart(struct proc *p)
+{
+	p->restart_at = mono_ms() + proc_backoff(p);
 }
 
 void
 proc_start(enum proc_role role)
 {
 	struct proc	*p = &parent.proc[role];
+	pid_t		 group = role == PROC_SPAWNER ? workers_group() : 0;
 	int		 fds[2];
 
 	p->restart_at = INT64_MAX;
@@ -172,6 +181,8 @@ proc_start(enum proc_role role)
 		plan_restart(p);
 		return;
 	case 0:
+		if (role == PROC_SPAWNER)
+			workers_join(group);
 		execute(role, fds[1]);
 	default:
 		break;
@@ -203,8 +214,12 @@ void
 proc_ended(enum proc_role role, int status)
 {
 	struct proc	*p = &parent.proc[role];
+	int		 retired;
 
-	if (status != 0 || (parent.stop_at == INT64_MAX &&
+	retired = role == PROC_SPAWNER && workers_retired();
+	if (retired)
+		log_info("spawner pid=%d retired", (int)p->pid);
+	else if (status != 0 || (parent.stop_at == INT64_MAX &&
 	    role != PROC_RESOLVER))
 		log_end(role, p->pid, status);
 	p->pid = -1;
@@ -214,8 +229,10 @@ proc_ended(enum proc_role role, int status)
 	p->fd = -1;
 	if (parent.stop_at != INT64_MAX || role == PROC_RESOLVER)
 		return;
-	if (mono_ms() - p->started >= STABLE_MS)
-		p->failures = 0;
+	if (retired) {
+		p->restart_at = mono_ms();	/* it has waited already */
+		return;
+	}
 	plan_restart(p);
 	log_info("%s restart in=%lldms", proc_name(role),
 	    (long long)(p->restart_at - mono_ms()));

@@ -12,8 +12,9 @@
 #include "log.h"
 #include "mono.h"
 #include "port.h"
+#include "slow.h"
 
-#define START_MS	5000	/* for a worker to say READY */
+#define START_MS	5000	/* for a spawner, and a worker's READY */
 #define BURY_MS		2000	/* for the spawner to say how it ended */
 #define LEAVE_MS	10000	/* to go, once nothing is left to do */
 #define BACKLOG		64
@@ -98,14 +99,26 @@ send_close(struct port *p, enum cause cause, int relays, uint32_t grace_ms)
 }
 
 static void
+tell_parent(const void *m, size_t len)
+{
+	if (ctl.parent == NULL || chan_send(ctl.parent, m, len, NULL, 0) == -1)
+		log_debug("parent does not read");
+}
+
+static void
 kill_worker(const struct port *p)
 {
 	struct msg_hdr	 m;
+	struct msg_reap	 reap;
 
-	if (ctl.spawner == NULL)
-		return;
-	msg_init(&m, sizeof(m), MSG_KILL, p->id);
-	(void)chan_send(ctl.spawner, &m, sizeof(m), NULL, 0);
+	if (ctl.spawner != NULL && p->spawner == ctl.spawner_no) {
+		msg_init(&m, sizeof(m), MSG_KILL, p->id);
+		(void)chan_send(ctl.spawner, &m, sizeof(m), NULL, 0);
+	} else if (p->pid != 0 && !p->exited) {
+		msg_init(&reap, sizeof(reap), MSG_REAP, p->id);
+		reap.pid = (int32_t)p->pid;
+		tell_parent(&reap, sizeof(reap));
+	}
 }
 
 /*
@@ -273,6 +286,13 @@ give_up(struct port *p, enum iq_error error)
 	registry_port_closed(p, PORT_CLOSING);
 	(void)evtimer_del(&p->timer);
 	cut_off(p);
+	if (p->chan != NULL)
+		return;
+	/* It was waiting for a spawner: there is no worker to wait for. */
+	registry_port_closed(p, PORT_DEAD);
+	if (p->pid == 0)
+		p->said_gone = p->exited = 1;
+	set_timer(&p->timer, 0);
 }
 
 static void
@@ -316,9 +336,15 @@ port_ended(const char *why, void *arg)
 	p->chan = NULL;
 	while ((c = TAILQ_FIRST(&p->clients)) != NULL)
 		client_lost(c, CAUSE_WORKER_DIED);
-	if (p->state == PORT_STARTING)
+	if (p->state == PORT_STARTING) {
+		/*
+		 * Nobody says that there was a worker: the spawner has gone
+		 * before it came to it.  Then the next one starts it.
+		 */
+		if (why == NULL && p->pid == 0 && !p->exited)
+			return;
 		give_up(p, IQ_INTERNAL);
-	else if (p->state == PORT_OPEN)
+	} else if (p->state == PORT_OPEN)
 		closed(p, CAUSE_WORKER_DIED, PORT_DEAD);
 	registry_port_closed(p, PORT_DEAD);
 	if (p->exited)
@@ -331,7 +357,7 @@ port_ended(const char *why, void *arg)
 static void
 overdue(struct port *p)
 {
-	if (p->exited || p->kill_wanted || ctl.spawner == NULL) {
+	if (p->exited || p->kill_wanted) {
 		bury(p);
 		return;
 	}
@@ -439,16 +465,23 @@ port_message(struct msg_in *in, void *arg)
 	}
 }
 
-/* Hand channel and listeners to the spawner.  Return 0 or -1. */
+/*
+ * Hand channel and listeners to the spawner; without one, the next one gets
+ * them.  Return 0 or -1.
+ */
 static int
 spawn(struct port *p)
 {
 	struct msg_limits	 m;
 	int			 fds[MSG_FDS_MAX], pair[2];
 	size_t			 i;
-	int			 r;
 
-	if (ctl.spawner == NULL || msg_pair(pair) == -1)
+	if (ctl.spawner == NULL) {
+		log_debug("port=%u waits for a spawner",
+		    (unsigned int)p->number);
+		return (0);
+	}
+	if (msg_pair(pair) == -1)
 		return (-1);
 	p->chan = chan_new(pair[0], EDGE_WORKER_CONTROL, MSG_ST_START,
 	    &worker_handler, p);
@@ -460,9 +493,38 @@ spawn(struct port *p)
 	for (i = 0; i < p->listeners.n; i++)
 		fds[i + 1] = p->listeners.fd[i];
 	fill_limits(p, &m, MSG_SPAWN);
-	r = chan_send(ctl.spawner, &m, sizeof(m), fds, p->listeners.n + 1);
+	p->spawner = ctl.spawner_no;
+	/* If it is going it reads no more: the channel's end tells us. */
+	(void)chan_send(ctl.spawner, &m, sizeof(m), fds, p->listeners.n + 1);
 	(void)close(pair[1]);
-	return (r);
+	return (0);
+}
+
+void
+port_spawner_new(void)
+{
+	struct port	*p;
+
+	for (p = registry_first(); p != NULL; p = registry_next(p)) {
+		if (p->state != PORT_STARTING || p->chan != NULL ||
+		    p->pid != 0 || p->exited)
+			continue;
+		set_timer(&p->timer, START_MS);
+		if (spawn(p) == -1)
+			give_up(p, IQ_INTERNAL);
+	}
+}
+
+void
+port_spawner_bad(void)
+{
+	struct msg_hdr	 m;
+
+	if (ctl.spawner_bad)
+		return;
+	ctl.spawner_bad = 1;
+	msg_init(&m, sizeof(m), MSG_RESPAWN, 0);
+	tell_parent(&m, sizeof(m));
 }
 
 /* Return a port for ${iq} with listeners and number, or say why not. */
@@ -517,7 +579,14 @@ port_register(const struct iq *iq, uint64_t expire, int oneshot,
 	struct user		*u;
 	struct port		*p;
 	enum iq_error		 error;
+	unsigned int		 left;
 
+	/* Not logged: that he has to wait was, when his worker crashed. */
+	if ((left = slow_left(iq->from, full_owner)) != 0) {
+		iq_fail(iq, IQ_RATE, "A port of yours has failed. "
+		    "Try again later.", left);
+		return;
+	}
 	conf_quota_for(ctl.conf, iq->from, &quota);
 	u = registry_user(iq->from, 0);
 	if (u != NULL && u->nports >= quota.ports) {
@@ -627,7 +696,7 @@ port_spawned(const struct msg_spawned *m)
 
 	if (p == NULL)
 		return;
-	p->pid = m->pid > 0 ? m->pid : 0;
+	registry_port_pid(p, m->pid > 0 ? m->pid : 0);
 	if (m->error == 0) {
 		log_debug("worker started port=%u pid=%d",
 		    (unsigned int)p->number, (int)p->pid);
@@ -638,6 +707,57 @@ port_spawned(const struct msg_spawned *m)
 	p->said_gone = 1;		/* there is no death to tell of */
 	p->exited = 1;
 	/* Nobody holds the other end of the channel: its end follows. */
+	if (p->state == PORT_STARTING && p->chan == NULL)
+		give_up(p, IQ_INTERNAL);
+}
+
+/* What an attempt to take a worker over ends with, if it does not succeed. */
+static int
+is_crash(int status)
+{
+	if (!WIFSIGNALED(status))
+		return (0);
+	switch (WTERMSIG(status)) {
+	case SIGSEGV:
+	case SIGBUS:
+	case SIGILL:
+	case SIGABRT:
+	case SIGSYS:
+		return (1);
+	default:
+		return (0);
+	}
+}
+
+/*
+ * Who did this may have learnt the address layout, which all workers of a
+ * spawner share, or may want another try.
+ */
+static void
+crashed(const struct port *p)
+{
+	unsigned int	 wait;
+
+	wait = slow_crash(p->owner, p->full_owner);
+	log_warn("crash port=%u jid=%s next registration in=%us",
+	    (unsigned int)p->number, owner(p), wait);
+	if (p->spawner == ctl.spawner_no)
+		port_spawner_bad();
+}
+
+static void
+exited(struct port *p, int status)
+{
+	p->exited = 1;
+	p->status = status;
+	if (is_crash(status))
+		crashed(p);
+	if (p->chan != NULL)
+		return;			/* its end follows */
+	if (p->state == PORT_STARTING)
+		give_up(p, IQ_INTERNAL);
+	else if (p->state == PORT_DEAD)
+		bury(p);
 }
 
 void
@@ -645,12 +765,17 @@ port_exited(const struct msg_exited *m)
 {
 	struct port	*p = registry_by_id(m->hdr.id);
 
-	if (p == NULL)
-		return;
-	p->exited = 1;
-	p->status = m->status;
-	if (p->state == PORT_DEAD && p->chan == NULL)
-		bury(p);
+	if (p != NULL && !p->exited)
+		exited(p, m->status);
+}
+
+void
+port_orphan(const struct msg_orphan *m)
+{
+	struct port	*p;
+
+	if (m->pid > 0 && (p = registry_by_pid((pid_t)m->pid)) != NULL)
+		exited(p, m->status);
 }
 
 void

@@ -85,6 +85,21 @@ void	port_owner_seen(const struct jid *);
 void	port_spawned(const struct msg_spawned *);
 void	port_exited(const struct msg_exited *);
 
+/* port_orphan(m): the parent's news of a worker that no spawner has. */
+void	port_orphan(const struct msg_orphan *);
+
+/*
+ * port_spawner_new():
+ * There is a (new) spawner: registrations that wait for one are taken up.
+ */
+void	port_spawner_new(void);
+
+/*
+ * port_spawner_bad():
+ * Have the spawner replaced; asked for once a spawner.
+ */
+void	port_spawner_bad(void);
+
 /* port_limits_all(): tell each worker the limits of the new configuration. */
 void	port_limits_all(void);
 

@@ -19,15 +19,27 @@ compare_ids(struct port *a, struct port *b)
 	return (a->id < b->id ? -1 : a->id > b->id);
 }
 
+static int
+compare_pids(struct port *a, struct port *b)
+{
+	if (a->pid != b->pid)
+		return (a->pid < b->pid ? -1 : 1);
+	return (compare_ids(a, b));
+}
+
 RB_HEAD(registry_users, user);
 RB_HEAD(registry_ids, port);
+RB_HEAD(registry_pids, port);
 RB_PROTOTYPE(registry_users, user, entry, compare_users)
 RB_PROTOTYPE(registry_ids, port, by_id, compare_ids)
+RB_PROTOTYPE(registry_pids, port, by_pid, compare_pids)
 RB_GENERATE(registry_users, user, entry, compare_users)
 RB_GENERATE(registry_ids, port, by_id, compare_ids)
+RB_GENERATE(registry_pids, port, by_pid, compare_pids)
 
 static struct registry_users	 users;
 static struct registry_ids	 ids;
+static struct registry_pids	 pids;
 static struct port		*numbers[UINT16_MAX + 1];
 static uint32_t			 nports, nlistening, last_id;
 
@@ -36,6 +48,7 @@ registry_init(void)
 {
 	RB_INIT(&users);
 	RB_INIT(&ids);
+	RB_INIT(&pids);
 	memset(numbers, 0, sizeof(numbers));
 	nports = nlistening = 0;
 }
@@ -136,6 +149,8 @@ registry_port_free(struct port *p)
 	if (event_initialized(&p->gone_timer))
 		(void)evtimer_del(&p->gone_timer);
 	RB_REMOVE(registry_ids, &ids, p);
+	if (p->pid != 0)
+		RB_REMOVE(registry_pids, &pids, p);
 	TAILQ_REMOVE(&p->user->ports, p, of_user);
 	user_unref(p->user);
 	nports--;
@@ -151,6 +166,31 @@ registry_port_number(struct port *p, uint16_t number)
 {
 	p->number = number;
 	numbers[number] = p;
+}
+
+void
+registry_port_pid(struct port *p, pid_t pid)
+{
+	if (p->pid != 0)
+		RB_REMOVE(registry_pids, &pids, p);
+	p->pid = pid;
+	if (pid != 0)
+		(void)RB_INSERT(registry_pids, &pids, p);
+}
+
+struct port *
+registry_by_pid(pid_t pid)
+{
+	struct port	 key, *p;
+
+	key.pid = pid;
+	key.id = 0;
+	for (p = RB_NFIND(registry_pids, &pids, &key);
+	    p != NULL && p->pid == pid; p = RB_NEXT(registry_pids, &pids, p)) {
+		if (!p->exited)
+			return (p);
+	}
+	return (NULL);
 }
 
 struct port *

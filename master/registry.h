@@ -75,7 +75,9 @@ struct port {
 	struct chan		*chan;		/* to the worker */
 	uint64_t		 last_seq;	/* of the worker's events */
 	int64_t			 refused_due;	/* its next MSG_REFUSED */
-	pid_t			 pid;		/* for the log; 0: not known */
+	pid_t			 pid;		/* 0: not known */
+	RB_ENTRY(port)		 by_pid;	/* if it is known */
+	uint32_t		 spawner;	/* ctl.spawner_no that forked it */
 	int			 said_gone;	/* MSG_GONE has come */
 	int			 exited;	/* MSG_EXITED has come */
 	int			 status;	/* its waitpid(2) status */
@@ -122,6 +124,20 @@ void	registry_port_free(struct port *);
  * its number and does not count as a port of its user any longer.
  */
 void	registry_port_closed(struct port *, enum port_state);
+
+/*
+ * registry_port_pid(p, pid):
+ * The worker of ${p} is the process ${pid}, by which it is found from now
+ * on.
+ */
+void	registry_port_pid(struct port *, pid_t);
+
+/*
+ * registry_by_pid(pid):
+ * The port whose worker is the process ${pid}, or NULL; of several, as a
+ * number may be given out again, the oldest that is not known to have ended.
+ */
+struct port *registry_by_pid(pid_t);
 
 /* registry_by_id(id): the port whose worker is ${id}, or NULL. */
 struct port *registry_by_id(uint32_t);

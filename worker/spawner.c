@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include <sys/types.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 
 #include <errno.h>
@@ -20,6 +21,8 @@
 #define MESSAGE_BURST	64	/* messages a turn */
 #define STOP_WAIT_MS	2000	/* for killed workers to be reaped */
 #define DATA_MAX	(UINT64_C(64) << 20)	/* bytes of private memory */
+#define RETIRE_WAIT_MS	1000	/* for control to read the last news */
+#define RETIRE_COMMANDS	4096	/* more than a socket holds */
 #define LEVEL_ERROR	0	/* enum log_level; log.h is stdio's */
 
 #define TELL_SPAWNED	0x1	/* not told to control yet */
@@ -275,21 +278,31 @@ close_control(void)
 	control_fd = -1;
 }
 
+static enum msg_result
+take_command(void)
+{
+	static struct msg_in	 in;
+	enum msg_result		 r;
+
+	r = msg_recv(control_fd, EDGE_CONTROL_SPAWNER, MSG_ST_RUN, &in);
+	if (r != MSG_OK)
+		return (r);
+	if (in.hdr.type == MSG_SPAWN)
+		spawn(&in);
+	else
+		kill_worker(in.hdr.id);
+	msg_close_fds(&in);
+	return (r);
+}
+
 static void
 read_control(void)
 {
-	static struct msg_in	 in;
-	int			 i;
+	int	 i;
 
 	for (i = 0; i < MESSAGE_BURST && control_fd != -1; i++) {
-		switch (msg_recv(control_fd, EDGE_CONTROL_SPAWNER,
-		    MSG_ST_RUN, &in)) {
+		switch (take_command()) {
 		case MSG_OK:
-			if (in.hdr.type == MSG_SPAWN)
-				spawn(&in);
-			else
-				kill_worker(in.hdr.id);
-			msg_close_fds(&in);
 			break;
 		case MSG_NOTHING:
 			return;
@@ -325,6 +338,34 @@ stop(void)
 	_exit(0);
 }
 
+/*
+ * Another spawner, with another address layout, takes over: do what control
+ * has asked for so far, tell what there is to tell, and go.  The workers
+ * live on, as children of the parent where there are subreapers; control has
+ * their channels.
+ */
+static void
+retire(void)
+{
+	struct pollfd	 pfd = { .fd = control_fd, .events = POLLOUT };
+	int		 i, waited;
+
+	if (control_fd == -1)
+		_exit(0);
+	/* What control sends from here on fails, and it waits for the next. */
+	(void)shutdown(control_fd, SHUT_RD);
+	for (i = 0; i < RETIRE_COMMANDS && take_command() == MSG_OK; i++)
+		continue;
+	reap();
+	tell();
+	for (waited = 0; untold > 0 && waited < RETIRE_WAIT_MS;
+	    waited += 20) {
+		(void)poll(&pfd, 1, 20);
+		tell();
+	}
+	_exit(0);
+}
+
 static void
 read_parent(void)
 {
@@ -334,6 +375,8 @@ read_parent(void)
 	case MSG_OK:
 		if (in.hdr.type == MSG_STOP)
 			stop();
+		if (in.hdr.type == MSG_RETIRE)
+			retire();
 		close_control();
 		control_fd = in.fds[0];
 		break;

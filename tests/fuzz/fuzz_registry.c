@@ -27,6 +27,7 @@
 #include "mono.h"
 #include "port.h"
 #include "registry.h"
+#include "slow.h"
 #include "world.h"
 
 #define STEPS_MAX	400
@@ -202,7 +203,8 @@ want_register(int user)
 		want = 503;
 	else if (!allowed(user))
 		want = 403;
-	else if (u != NULL && u->nports >= quota.ports)
+	else if (slow_left(j, full_owner(user)) != 0 ||
+	    (u != NULL && u->nports >= quota.ports))
 		want = 500;
 	else if (pool_left(ctl.ports, world_now()) == 0)
 		want = 502;
@@ -219,7 +221,7 @@ do_register(struct fuzz_in *in)
 	struct port	*p, *last;
 	struct world_request *r;
 
-	if (world_nworkers >= WORLD_WORKERS - 1)
+	if (!world_room())
 		return;
 	want = want_register(user);
 	if (world_iq(user, "set", want, "<query xmlns='" NS_PASS
@@ -228,13 +230,12 @@ do_register(struct fuzz_in *in)
 	if (registry_count() == before) {
 		/* The numbers left may all be held by workers given up. */
 		r = &world_requests[world_nrequests - 1];
-		FUZZ_CHECK(want != -1 || r->got == 502 || r->lossy ||
-		    (r->got == 500 && !world_spawner_alive()),
+		FUZZ_CHECK(want != -1 || r->got == 502 || r->lossy,
 		    "not registered: %d", r->got);
 		return;
 	}
-	FUZZ_CHECK(want == -1 && registry_count() == before + 1 &&
-	    world_spawner_alive(), "registered");
+	FUZZ_CHECK(want == -1 && registry_count() == before + 1,
+	    "registered");
 	for (p = last = registry_first(); p != NULL; p = registry_next(p))
 		last = p;
 	full_of[last->number - WORLD_FIRST] = full_owner(user);
@@ -408,7 +409,7 @@ do_spawner(struct fuzz_in *in)
 {
 	if (world_spawner_alive() && fuzz_u8(in) & 1)
 		world_spawner_lost();
-	else
+	else if (world_room())
 		world_spawner_new();
 }
 

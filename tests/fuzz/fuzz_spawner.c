@@ -20,6 +20,7 @@
 #include "iq.h"
 #include "port.h"
 #include "registry.h"
+#include "slow.h"
 #include "world.h"
 
 #define STEPS_MAX	200
@@ -104,7 +105,7 @@ step(struct fuzz_in *in)
 			world_turn();
 		break;
 	case 3: case 4:
-		if (world_nworkers < WORLD_WORKERS - 1)
+		if (world_room())
 			(void)world_iq(op / 8 % USERS, "set", -1, "<query "
 			    "xmlns='" NS_PASS "'>%s</query>", op & 8 ?
 			    "<expire>60</expire>" : "");
@@ -117,6 +118,8 @@ step(struct fuzz_in *in)
 		world_sleep((op >> 3) * 200);
 		break;
 	case 7:
+		if (!world_room())
+			break;
 		if (op >= 128 || !world_spawner_alive())
 			world_spawner_new();
 		else if (world_nports > 0)
@@ -143,6 +146,7 @@ check_recovery(void)
 	world_sleep(2600);
 	world_sleep(POOL_REST_MS);
 	FUZZ_CHECK(registry_count() == 0, "%u ports", registry_count());
+	slow_clear();
 	n = world_nworkers;
 	(void)world_iq(0, "set", -1, "<query xmlns='" NS_PASS "'/>");
 	world_spawner_read();
@@ -166,7 +170,7 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 	    WORLD_QUESTIONS - 4; n++)
 		step(&in);
 	world_turn();
-	if (world_nworkers < WORLD_WORKERS - 1)
+	if (world_room())
 		check_recovery();
 	world_end();
 	return (0);

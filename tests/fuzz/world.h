@@ -162,6 +162,9 @@ void	world_full(int);
 void	world_spawner_lost(void);
 void	world_spawner_new(void);
 
+/* world_room(): there is room for one more port, and its worker. */
+int	world_room(void);
+
 /* world_spawner_alive(): control has one. */
 int	world_spawner_alive(void);
 

@@ -21,6 +21,7 @@
 #include "log.h"
 #include "mono.h"
 #include "port.h"
+#include "slow.h"
 #include "xmpp.h"
 
 #define HEAD	"<stream:stream xmlns:stream='" NS_STREAMS "' xmlns='" \
@@ -37,6 +38,7 @@ static size_t		 sent_head, sent_tail;
 static char		*current_xml;
 static struct stanza	*current;
 static int		 spawner_fd = -1;
+static int		 parent_fd = -1;
 static char		*log_text;
 static size_t		 log_len;
 static int64_t		 ahead;		/* of the real clock, ms */
@@ -174,6 +176,68 @@ fake_spawner_new(void)
 	ctl.spawner = chan_new(fds[0], EDGE_SPAWNER_CONTROL, MSG_ST_RUN,
 	    &spawner_handler, NULL);
 	cr_assert_not_null(ctl.spawner);
+	ctl.spawner_no++;
+	ctl.spawner_bad = 0;
+	port_spawner_new();
+}
+
+void
+fake_spawner_lost(void)
+{
+	if (spawner_fd != -1)
+		close(spawner_fd);
+	spawner_fd = -1;
+	fake_loop();
+}
+
+static void
+parent_message(struct msg_in *in, void *arg)
+{
+	(void)arg;
+	cr_assert_eq(in->hdr.type, MSG_ORPHAN);
+	port_orphan(&in->orphan);
+}
+
+static void
+parent_ended(const char *why, void *arg)
+{
+	(void)arg;
+	cr_assert_fail("the parent: %s", why == NULL ? "end" : why);
+}
+
+static const struct chan_handler	 parent_handler = {
+	parent_message, parent_ended
+};
+
+static void
+parent_new(void)
+{
+	int	 fds[2];
+
+	cr_assert_eq(msg_pair(fds), 0);
+	parent_fd = fds[1];
+	ctl.parent = chan_new(fds[0], EDGE_PARENT_CONTROL, MSG_ST_RUN,
+	    &parent_handler, NULL);
+	cr_assert_not_null(ctl.parent);
+}
+
+int
+fake_told_parent(struct msg_in *in)
+{
+	return (msg_recv(parent_fd, EDGE_CONTROL_PARENT, MSG_ST_RUN, in) ==
+	    MSG_OK);
+}
+
+void
+fake_orphan(pid_t pid, int status)
+{
+	struct msg_orphan	 m;
+
+	msg_init(&m, sizeof(m), MSG_ORPHAN, 0);
+	m.pid = (int32_t)pid;
+	m.status = status;
+	cr_assert_eq(msg_send(parent_fd, &m, sizeof(m), NULL, 0), 0);
+	fake_loop();
 }
 
 int
@@ -199,6 +263,7 @@ fake_start(const char *more)
 		ctl.rendezvous = pool_new(ctl.conf->rendezvous.lo,
 		    ctl.conf->rendezvous.hi, 0);
 	ctl.ports_max = 1000;
+	parent_new();
 	fake_spawner_new();
 	fake_up = 1;
 	fake_full = 0;
@@ -225,6 +290,9 @@ fake_stop(void)
 	if (spawner_fd != -1)
 		close(spawner_fd);
 	spawner_fd = -1;
+	chan_free(ctl.parent);
+	close(parent_fd);
+	slow_clear();
 	conf_free(ctl.conf);
 	pool_free(ctl.ports);
 	pool_free(ctl.rendezvous);
@@ -357,6 +425,8 @@ describe_error(FILE *f, const struct stanza *e)
 			    c->name);
 		if (stanza_attr(c, "limit") != NULL)
 			fprintf(f, "=%s", stanza_attr(c, "limit"));
+		if (stanza_attr(c, "retry-after") != NULL)
+			fprintf(f, "=%s", stanza_attr(c, "retry-after"));
 	}
 }
 

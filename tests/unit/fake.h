@@ -2,6 +2,8 @@
 #ifndef TESTS_UNIT_FAKE_H
 #define TESTS_UNIT_FAKE_H
 
+#include <sys/types.h>
+
 #include <stdint.h>
 
 #include "ask.h"
@@ -81,9 +83,11 @@ const char *fake_describe(const struct stanza *);
 
 /*
  * fake_spawner_new(): the parent brings a new spawner.
+ * fake_spawner_lost(): it ends.
  * fake_spawner_fd(): its end of the channel to control.
  */
 void	fake_spawner_new(void);
+void	fake_spawner_lost(void);
 int	fake_spawner_fd(void);
 
 /* fake_spawn(w): take the SPAWN that was sent.  Return 1, or 0: none. */
@@ -94,6 +98,12 @@ uint32_t fake_killed(void);
 
 /* fake_spawner_says(type, id, value): SPAWNED or EXITED with that value. */
 void	fake_spawner_says(enum msg_type, uint32_t, int);
+
+/* fake_told_parent(in): take the next message to the parent; 0: none. */
+int	fake_told_parent(struct msg_in *);
+
+/* fake_orphan(pid, status): the parent has reaped a worker. */
+void	fake_orphan(pid_t, int);
 
 /* fake_event(w, m, len): an event of ${w}, next in sequence. */
 void	fake_event(struct fake_worker *, void *, size_t);

@@ -198,16 +198,21 @@ expect_no_trace(void)
 	cr_expect_eq(pool_left(ctl.ports, mono_ms() + POOL_REST_MS), 50);
 }
 
+/* It waits for one, but not for ever. */
 Test(port, no_spawner)
 {
 	int	 before;
 
-	chan_free(ctl.spawner);
-	ctl.spawner = NULL;
+	fake_spawner_lost();
 	before = fake_fds();
-	cr_expect_str_eq(set(ALICE, ""), E500);
+	cr_expect_str_eq(set(ALICE, ""), "none");
+	fake_sleep(4900);
+	cr_expect_null(fake_sent());
+	fake_sleep(200);
+	cr_expect_str_eq(fake_describe(fake_sent()), E500);
 	cr_expect_eq(fake_fds(), before);
 	expect_no_trace();
+	cr_expect_eq(fake_logged("died"), 0);
 }
 
 Test(port, fork_failed)
@@ -625,16 +630,23 @@ Test(port, stop)
 /* A spawner that comes and goes: ports stay, new ones wait for the next. */
 Test(port, spawner_lost)
 {
-	struct fake_worker	 w;
+	struct fake_worker	 w, next;
 
 	(void)fake_register(&w, ALICE, "");
-	chan_free(ctl.spawner);
-	ctl.spawner = NULL;
-	cr_expect_str_eq(set(ALICE, ""), E500);
+	fake_spawner_lost();
+	cr_expect_str_eq(set(ALICE, ""), "none");
+	fake_sleep(4000);
+	fake_spawner_new();
+	cr_assert(fake_spawn(&next));
+	/* Its time to start begins with the spawner. */
+	fake_sleep(4000);
+	fake_ready(&next);
+	cr_expect_eq(strncmp(fake_describe(fake_sent()), "result ", 7), 0);
 	cr_expect_str_eq(set_proxy(ALICE, "<close/>", w.port), "result");
 	(void)fake_expect(&w, MSG_CLOSE);
 	fake_close(&w);
 	fake_loop();
 	fake_sleep(2100);
-	cr_expect_eq(registry_count(), 0);
+	fake_sleep(2100);
+	cr_expect_eq(registry_count(), 1);
 }

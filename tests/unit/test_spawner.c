@@ -383,6 +383,118 @@ Test(spawner, signals_are_the_parents_business)
 	stop();
 }
 
+/* ---- the next one takes over --------------------------------------------*/
+
+static void
+expect_retired(void)
+{
+	cr_expect_eq(wait_for_end(), 0);
+	close(parent);
+}
+
+static void
+retire(void)
+{
+	struct msg_hdr	 m;
+
+	msg_init(&m, sizeof(m), MSG_RETIRE, 0);
+	cr_assert_eq(msg_send(parent, &m, sizeof(m), NULL, 0), 0);
+}
+
+static void
+close_it(struct spawned *s)
+{
+	struct msg_close	 m;
+
+	msg_init(&m, sizeof(m), MSG_CLOSE, s->id);
+	cr_assert_eq(msg_send(s->chan, &m, sizeof(m), NULL, 0), 0);
+	cr_assert_eq(hear(s->chan, EDGE_WORKER_CONTROL), MSG_OK);
+	cr_expect_eq(in.hdr.type, MSG_GONE);
+	expect_dead(s);
+}
+
+Test(spawner, retires_and_leaves_its_workers)
+{
+	struct spawned	 a, b;
+
+	start();
+	spawn(&a, 1);
+	spawn(&b, 2);
+	retire();
+	expect_retired();
+	cr_expect_eq(hear(control, EDGE_SPAWNER_CONTROL), MSG_EOF);
+	close(control);
+	expect_alive(&a);
+	expect_alive(&b);
+	close_it(&a);
+	close_it(&b);
+}
+
+/* It does and tells what was asked for before, and then takes no more. */
+Test(spawner, retires_in_good_order)
+{
+	struct spawned	 a, b;
+	struct msg_hdr	 m;
+	int		 i;
+
+	start();
+	spawn(&a, 1);
+	spawn(&b, 2);
+	/* Both are there when it wakes up; it looks at the parent's first. */
+	(void)kill(spawner, SIGSTOP);
+	kill_it(1);
+	retire();
+	(void)kill(spawner, SIGCONT);
+	for (i = 0; i < 1000; i++) {
+		msg_init(&m, sizeof(m), MSG_KILL, 77);
+		if (msg_send(control, &m, sizeof(m), NULL, 0) == -1 &&
+		    errno == EPIPE)
+			break;
+		(void)poll(NULL, 0, 5);
+	}
+	cr_expect_lt(i, 1000, "it still takes commands");
+	expect_dead(&a);
+	expect_retired();
+	close(control);
+	expect_alive(&b);
+	close_it(&b);
+}
+
+Test(spawner, retires_without_a_control)
+{
+	struct spawned	 a;
+
+	start();
+	spawn(&a, 1);
+	close(control);
+	(void)poll(NULL, 0, 50);
+	retire();
+	expect_retired();
+	expect_alive(&a);
+	close_it(&a);
+}
+
+/* Control that does not read must not keep it. */
+Test(spawner, retires_though_nobody_listens)
+{
+	enum { N = 30 };
+	struct spawned	 s[N];
+	int		 i, size = 1;
+
+	start();
+	cr_assert_eq(setsockopt(control, SOL_SOCKET, SO_RCVBUF, &size,
+	    sizeof(size)), 0);
+	for (i = 0; i < N; i++)
+		spawn(&s[i], (uint32_t)i + 1);
+	for (i = 0; i < N; i++)
+		kill_it((uint32_t)i + 1);
+	for (i = 0; i < N; i++)
+		expect_dead(&s[i]);
+	retire();
+	expect_retired();
+	close(control);
+}
+
 /* ---- boot ---------------------------------------------------------------*/
 
 static void
