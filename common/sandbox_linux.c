@@ -95,7 +95,9 @@ sandbox_spawner(int filter)
 {
 	const char	*failed;
 
-	if ((failed = enter(CAGE_FILES | CAGE_NET)) != NULL || filter == -1)
+	/* It kills its own children, which are in domains below this one. */
+	if ((failed = enter(CAGE_FILES | CAGE_NET | CAGE_SCOPE)) != NULL ||
+	    filter == -1)
 		return (failed);
 	return (install(filter));
 }

@@ -33,7 +33,7 @@ static const int	 common_calls[] = {
 	SCMP_SYS(madvise),
 	SCMP_SYS(clock_gettime),	/* where it is no vDSO call */
 	SCMP_SYS(getrandom), SCMP_SYS(getpid),	/* arc4random(3) of libbsd */
-	SCMP_SYS(gettid), SCMP_SYS(tgkill),	/* abort(3) */
+	SCMP_SYS(gettid),			/* abort(3) */
 	SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn),
 	SCMP_SYS(restart_syscall),	/* poll(2) after SIGCONT */
 	SCMP_SYS(futex),
@@ -41,7 +41,7 @@ static const int	 common_calls[] = {
 #ifdef WITH_SANITIZERS
 	SCMP_SYS(mprotect), SCMP_SYS(sigaltstack), SCMP_SYS(sched_yield),
 	SCMP_SYS(prctl), SCMP_SYS(rt_sigaction), SCMP_SYS(getrlimit),
-	SCMP_SYS(sched_getaffinity), SCMP_SYS(nanosleep),
+	SCMP_SYS(tgkill), SCMP_SYS(sched_getaffinity), SCMP_SYS(nanosleep),
 	SCMP_SYS(clock_nanosleep),
 #endif
 };
@@ -53,6 +53,9 @@ static const int	 soft_calls[] = {
 	SCMP_SYS(fstat), SCMP_SYS(newfstatat), SCMP_SYS(statx),
 	SCMP_SYS(access), SCMP_SYS(faccessat), SCMP_SYS(readlink),
 	SCMP_SYS(readlinkat), SCMP_SYS(uname), SCMP_SYS(ioctl),
+#ifndef WITH_SANITIZERS
+	SCMP_SYS(writev),	/* last words of malloc(3), to stderr */
+#endif
 };
 
 /* Spawner and workers. */
@@ -72,8 +75,8 @@ static const int	 control_calls[] = {
 	SCMP_SYS(epoll_ctl), SCMP_SYS(poll), SCMP_SYS(ppoll),
 	SCMP_SYS(recvfrom), SCMP_SYS(shutdown), SCMP_SYS(getpeername),
 	SCMP_SYS(bind), SCMP_SYS(listen), SCMP_SYS(connect),
-	SCMP_SYS(getsockopt),
 	SCMP_SYS(lseek),		/* fclose(3) of the configuration */
+	SCMP_SYS(rt_sigaction),		/* abort(3) */
 };
 
 /*
@@ -110,6 +113,12 @@ static const struct option	 worker_questions[] = {
 	{ SOL_SOCKET, SO_ERROR }, { SOL_SOCKET, SO_TYPE },
 	{ SOL_SOCKET, SO_ACCEPTCONN }, { SOL_SOCKET, SO_DOMAIN },
 	{ SOL_SOCKET, SO_PROTOCOL }, { IPPROTO_TCP, TCP_INFO },
+};
+
+/* SO_PEERPIDFD is not among them: a handle of the parent. */
+static const struct option	 control_questions[] = {
+	{ SOL_SOCKET, SO_ERROR }, { SOL_SOCKET, SO_TYPE },
+	{ SOL_SOCKET, SO_ACCEPTCONN },
 };
 
 static const struct option	 control_options[] = {
@@ -174,6 +183,17 @@ common_rules(scmp_filter_ctx ctx)
 	    (r = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2)) != 0 ||
 	    (r = allow_all(ctx, common_calls, N(common_calls))) != 0)
 		return (r);
+#ifndef WITH_SANITIZERS
+	/*
+	 * By which abort(3), malloc(3) and the stack protector end.  A filter
+	 * cannot tell one's own process id from others, so that tgkill(2)
+	 * would reach every process of the user.  Refused, they end by an
+	 * instruction that is none and SIGSEGV: seen as the crash that it is.
+	 */
+	if ((r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EACCES),
+	    SCMP_SYS(tgkill), 0)) != 0)
+		return (r);
+#endif
 	/* No memory becomes executable. */
 	if ((r = ALLOW(ctx, mmap, 1, HAS_NOT(2, PROT_EXEC))) != 0)
 		return (r);
@@ -247,8 +267,12 @@ worker_rules(scmp_filter_ctx ctx)
 	    (r = ALLOW(ctx, prlimit64, 2, ARG(0, 0),
 	    ARG(1, RLIMIT_NPROC))) != 0)
 		return (r);
-	/* The spawner kills with a pidfd, which workers do not have. */
-	return (ALLOW(ctx, pidfd_send_signal, 1, ARG(1, SIGKILL)));
+	/*
+	 * The spawner kills with a pidfd, which workers do not have.  Without
+	 * flags: one of them makes it the whole process group.
+	 */
+	return (ALLOW(ctx, pidfd_send_signal, 2, ARG(1, SIGKILL),
+	    ARG(3, 0)));
 }
 
 static int
@@ -260,17 +284,24 @@ control_rules(scmp_filter_ctx ctx)
 	    (r = allow_all(ctx, control_calls, N(control_calls))) != 0 ||
 	    (r = ALLOW(ctx, sendmsg, 1, HAS_NOT(2, MSG_FASTOPEN))) != 0)
 		return (r);
-	if ((r = ALLOW(ctx, socket, 2, ARG(0, AF_INET),
-	    SCMP_A1(SCMP_CMP_MASKED_EQ, 0xf, SOCK_STREAM))) != 0 ||
-	    (r = ALLOW(ctx, socket, 2, ARG(0, AF_INET6),
-	    SCMP_A1(SCMP_CMP_MASKED_EQ, 0xf, SOCK_STREAM))) != 0 ||
+	/* TCP: with MPTCP it could connect past Landlock. */
+	if ((r = ALLOW(ctx, socket, 3, ARG(0, AF_INET),
+	    SCMP_A1(SCMP_CMP_MASKED_EQ, 0xf, SOCK_STREAM),
+	    ARG(2, 0))) != 0 ||
+	    (r = ALLOW(ctx, socket, 3, ARG(0, AF_INET6),
+	    SCMP_A1(SCMP_CMP_MASKED_EQ, 0xf, SOCK_STREAM),
+	    ARG(2, 0))) != 0 ||
 	    (r = ALLOW(ctx, socketpair, 2, ARG(0, AF_UNIX),
 	    SCMP_A1(SCMP_CMP_MASKED_EQ, 0xf, SOCK_SEQPACKET))) != 0)
 		return (r);
 	if ((r = ALLOW(ctx, fcntl, 1, ARG(1, F_DUPFD_CLOEXEC))) != 0 ||
 	    (r = ALLOW(ctx, fcntl, 1, ARG(1, F_GETFL))) != 0 ||
 	    (r = ALLOW(ctx, fcntl, 1, ARG(1, F_SETFD))) != 0 ||
-	    (r = ALLOW(ctx, fcntl, 1, ARG(1, F_SETFL))) != 0)
+	    (r = ALLOW(ctx, fcntl, 2, ARG(1, F_SETFL),
+	    HAS_NOT(2, O_ASYNC))) != 0)
+		return (r);
+	if ((r = allow_options(ctx, SCMP_SYS(getsockopt), control_questions,
+	    N(control_questions))) != 0)
 		return (r);
 	return (allow_options(ctx, SCMP_SYS(setsockopt), control_options,
 	    N(control_options)));
