@@ -170,8 +170,9 @@ void	xml_elem(struct xml_out *, const char *, const char *, const char *);
  * xml_copy(x, s):
  * Write ${s} again with all it holds, each element with its namespace:
  * for echoing the payload of a request in an error (RFC 6120 8.3.1).
- * If it does not fit, nothing of it is written and no error sticks: the
- * answer is then sent without the echo, which that section allows.
+ * If it does not fit, or has an element of the prefix xml, nothing of it is
+ * written and no error sticks: the answer is then sent without the echo,
+ * which that section allows.
  */
 void	xml_copy(struct xml_out *, const struct stanza *);
 

@@ -269,6 +269,9 @@ copy(struct xml_out *x, const struct stanza *s)
 {
 	const struct stanza	*c;
 
+	/* <xml:a>: no default namespace may be that one (XML Names, 3). */
+	if (strcmp(s->ns, NS_XML) == 0)
+		x->failed = 1;
 	xml_open(x, s->name, s->ns);
 	copy_attrs(x, s);
 	xml_text(x, s->text);

@@ -259,6 +259,24 @@ Test(xmlout, copy_that_does_not_fit)
 	free(xml);
 }
 
+/* What cannot be written as we write it would end the link. */
+Test(xmlout, copy_of_the_prefix_xml)
+{
+	static const char	 xml[] = "<a><xml:b xml:lang='de'/></a>";
+	struct stanza		*s;
+	struct xml_out		 x;
+
+	s = parse(xml, sizeof(xml) - 1);
+	xml_init(&x);
+	xml_open(&x, "iq", NULL);
+	xml_copy(&x, s);
+	xml_elem(&x, "error", NULL, NULL);
+	xml_close(&x);
+	expect_xml(&x, "<iq><error/></iq>");
+	xml_free(&x);
+	stanza_free(s);
+}
+
 Test(xmlout, copy_that_is_too_deep)
 {
 	char		 xml[1024] = "";
