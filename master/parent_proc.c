@@ -92,7 +92,8 @@ execute(enum proc_role role, int fd)
 	sigset_t	 none;
 	int		 null;
 
-	if (dup2(fd, MSG_CHANNEL_FD) == -1)
+	/* Where it was started from is none of its business. */
+	if (chdir("/") == -1 || dup2(fd, MSG_CHANNEL_FD) == -1)
 		_exit(1);
 	if ((null = open("/dev/null", O_RDWR)) == -1 ||
 	    dup2(null, STDIN_FILENO) == -1 ||

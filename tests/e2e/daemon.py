@@ -200,16 +200,20 @@ class Passd:
 
     def start(self, up=True):
         """Start and wait until it is ready and, unless told not, linked."""
+        self.spawn()
+        self.wait_log(r"\bready .*ports=")
+        if up:
+            self.wait_log(r"\blink up ")
+        return self
+
+    def spawn(self):
+        """Start, and wait for nothing."""
         self.write()
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 servers.TETHER + self.wrap + self.argv("-d"),
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.dir)
         Passd.running.add(self.process.pid)
-        self.wait_log(r"\bready .*ports=")
-        if up:
-            self.wait_log(r"\blink up ")
-        return self
 
     def alive(self):
         return self.process is not None and self.process.poll() is None

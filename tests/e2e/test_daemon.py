@@ -2,9 +2,7 @@
 """passd as a daemon: options, processes, signals, deaths."""
 
 import functools
-import grp
 import os
-import pwd
 import re
 import signal
 import subprocess
@@ -209,58 +207,6 @@ def test_worker_leaves_with_its_port(start):
         time.sleep(0.02)
 
 
-@needs_root
-def test_privileges(start):
-    """Two users, no way back, no files, no descriptors too many."""
-    passd = start()
-    alice = passd.client("alice")
-    alice.register()
-    control_user = pwd.getpwnam("nobody")
-    worker_user = pwd.getpwnam("daemon")
-    wanted = {"control": control_user, "spawner": worker_user,
-              "worker": worker_user}
-    for role, user in wanted.items():
-        pid = passd.one(role)
-        assert daemon.status(pid, "Uid") == [str(user.pw_uid)] * 4, role
-        assert daemon.status(pid, "Gid") == [str(user.pw_gid)] * 4, role
-        groups = daemon.status(pid, "Groups")
-        assert groups in ([], [str(user.pw_gid)]), (
-            role, [grp.getgrgid(int(g)).gr_name for g in groups])
-        for kind in ("CapEff", "CapPrm", "CapInh", "CapAmb"):
-            assert int(daemon.status(pid, kind)[0], 16) == 0, (role, kind)
-        root = os.readlink("/proc/%d/root" % pid)
-        assert root == os.path.realpath(passd.chroot), role
-        assert os.listdir(root) == []
-    assert daemon.status(passd.one("worker"), "NoNewPrivs") == ["1"]
-
-
-def test_filters(start):
-    """All but the parent are under a filter and can gain nothing."""
-    passd = start()
-    passd.client("alice").register()
-    for role in ("control", "spawner", "worker"):
-        pid = passd.one(role)
-        assert daemon.status(pid, "NoNewPrivs") == ["1"], role
-        assert daemon.status(pid, "Seccomp") == ["2"], role
-    # One for all workers, inherited: never a filter a worker.
-    filters = [daemon.status(passd.one(role), "Seccomp_filters")
-               for role in ("spawner", "worker")]
-    assert filters[0] == filters[1]
-    assert daemon.status(passd.process.pid, "Seccomp") == ["0"]
-    passd.wait_log("cage parent=none control=.*seccomp.* spawner=.*seccomp"
-                   ".* worker=.*seccomp")
-
-
-@needs_root
-def test_workers_have_no_network(start):
-    passd = start()
-    passd.client("alice").register()
-    names = {role: os.readlink("/proc/%d/ns/net" % passd.one(role))
-             for role in ("control", "spawner", "worker")}
-    assert names["control"] == os.readlink("/proc/self/ns/net")
-    assert names["spawner"] == names["worker"] != names["control"]
-
-
 def test_killed_by_the_filter(start):
     """The log says who did it, and the rest goes on."""
     passd = start()
@@ -284,19 +230,6 @@ def descriptors(pid):
         except FileNotFoundError:
             pass
     return found
-
-
-@needs_root                     # the processes are not dumpable
-def test_no_process_holds_files(start):
-    """Nobody but the parent has a regular file open (but for stderr)."""
-    passd = start()
-    alice = passd.client("alice")
-    alice.register()
-    for role in ("control", "spawner", "worker"):
-        files = [f for f in descriptors(passd.one(role))
-                 if f.startswith("/") and not f.startswith("/dev/")
-                 and not f.startswith("/memfd:") and f != str(passd.log)]
-        assert not files, (role, files)
 
 
 @needs_root
