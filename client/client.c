@@ -35,6 +35,19 @@ client_service(const struct options *o, char *service, size_t size)
 	return (svc_choose(account.service, service, size));
 }
 
+void
+client_lock(const struct sandbox_path *paths, size_t n)
+{
+	struct sandbox_path	 all[CLIENT_PATHS + 1];
+	size_t			 i;
+
+	for (i = 0; i < n && i < CLIENT_PATHS; i++)
+		all[i] = paths[i];
+	if (account.ca_file != NULL)
+		all[i++] = (struct sandbox_path){ account.ca_file, 0 };
+	sandbox_client(SANDBOX_SESSION, all, i);
+}
+
 int
 client_end(int code)
 {

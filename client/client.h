@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include "options.h"
+#include "sandbox_client.h"
 
 /*
  * What most commands begin and end with.
@@ -23,6 +24,15 @@ int	client_begin(const struct options *, unsigned int);
  * has.  Return as svc_choose().
  */
 int	client_service(const struct options *, char *, size_t);
+
+#define CLIENT_PATHS	16
+
+/*
+ * client_lock(paths, n):
+ * sandbox_client(SANDBOX_SESSION) with up to CLIENT_PATHS paths and what
+ * coming back after a loss needs.  Once all other files are open.
+ */
+void	client_lock(const struct sandbox_path *, size_t);
 
 /*
  * client_end(code):

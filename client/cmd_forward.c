@@ -15,11 +15,11 @@
 #include "dial.h"
 #include "disco.h"
 #include "door.h"
+#include "gate.h"
 #include "loop.h"
 #include "mono.h"
 #include "proxy.h"
 #include "relay.h"
-#include "sandbox_client.h"
 #include "session.h"
 #include "ui.h"
 #include "xalloc.h"
@@ -230,12 +230,14 @@ cmd_forward(struct options *o, char **args, int nargs)
 		flags |= DOOR_RENEW;
 	disco_serve();
 	decloak_serve(o);
-	if ((status = client_begin(o, SESSION_RECONNECT)) == 0 &&
-	    (status = door_open(o, &ops, flags, o->expire)) == 0) {
+	(void)gate_terminal();
+	if ((status = client_begin(o, SESSION_RECONNECT)) == 0) {
+		client_lock(NULL, 0);
 		decloak_begin();
-		sandbox_client(SANDBOX_SESSION, NULL, 0);
-		status = serve();
+		status = door_open(o, &ops, flags, o->expire);
 	}
+	if (status == 0)
+		status = serve();
 	decloak_end();
 	door_close();
 	return (client_end(status));

@@ -9,11 +9,13 @@
 
 #include "child.h"
 #include "client.h"
+#include "decloak.h"
+#include "disco.h"
 #include "door.h"
+#include "gate.h"
 #include "loop.h"
 #include "mono.h"
 #include "relay.h"
-#include "sandbox_client.h"
 #include "session.h"
 #include "ui.h"
 
@@ -27,10 +29,11 @@
 static struct {
 	struct visit	*visit;		/* whose leg waits */
 	int		 leg;		/* -1: none */
+	int		 null;		/* /dev/null */
 	int		 begun;
 	int		 done;
 	struct child_report result;
-} ls = { NULL, -1, 0, 0, { 0, 0, 0, 0, 0, "" } };
+} ls = { NULL, -1, -1, 0, 0, { 0, 0, 0, 0, 0, "" } };
 
 static void
 report_progress(const struct relay *r, void *arg)
@@ -89,8 +92,6 @@ drop_leg(void)
 static void
 begin(void)
 {
-	int	 null;
-
 	relay_stdio(0);
 	loop_del(ls.leg);
 	if (child_start(relay_child, &ls.leg, on_child, NULL) == NULL) {
@@ -102,11 +103,8 @@ begin(void)
 	(void)close(ls.leg);
 	ls.leg = -1;
 	/* Whoever reads our output sees its end when the relay ends it. */
-	if ((null = open("/dev/null", O_RDWR | O_CLOEXEC)) != -1) {
-		(void)dup2(null, STDIN_FILENO);
-		(void)dup2(null, STDOUT_FILENO);
-		(void)close(null);
-	}
+	(void)dup2(ls.null, STDIN_FILENO);
+	(void)dup2(ls.null, STDOUT_FILENO);
 }
 
 static void
@@ -207,13 +205,20 @@ cmd_listen(struct options *o, char **args, int nargs)
 
 	(void)args;
 	(void)nargs;
-	if ((status = client_begin(o, 0)) == 0 &&
-	    (status = door_open(o, &ops, DOOR_ONESHOT, o->expire)) == 0) {
-		sandbox_client(SANDBOX_SESSION, NULL, 0);
-		status = wait_for_peer(o);
+	ls.null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	disco_serve();
+	decloak_serve(o);
+	(void)gate_terminal();
+	if ((status = client_begin(o, 0)) == 0) {
+		client_lock(NULL, 0);
+		decloak_begin();
+		status = door_open(o, &ops, DOOR_ONESHOT, o->expire);
 	}
+	if (status == 0)
+		status = wait_for_peer(o);
 	while (status == 0 && !ls.done && door_turn(-1))
 		;
+	decloak_end();
 	door_close();
 	if (status != 0 || !ls.done)
 		return (client_end(status));

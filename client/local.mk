@@ -32,10 +32,21 @@ libclient_a_SOURCES = \
 	client/svc.c client/svc.h \
 	client/ui.c client/ui.h \
 	client/xalloc.c client/xalloc.h
+if SANDBOX_LINUX
+libclient_a_SOURCES += client/sandbox_client_linux.c
+else
+if SANDBOX_PLEDGE
+libclient_a_SOURCES += client/sandbox_client_openbsd.c
+else
 libclient_a_SOURCES += client/sandbox_client_none.c
+endif
+endif
+EXTRA_libclient_a_SOURCES = client/sandbox_client_linux.c \
+	client/sandbox_client_none.c client/sandbox_client_openbsd.c
 libclient_a_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/client \
-	$(STROPHE_CFLAGS) $(IDN_CFLAGS) $(SECCOMP_CFLAGS)
-CLIENT_LIBS = $(STROPHE_LIBS) $(IDN_LIBS) $(LIBBSD_LIBS) $(SECCOMP_LIBS)
+	$(STROPHE_CFLAGS) $(IDN_CFLAGS) $(SECCOMP_CFLAGS) $(SODIUM_CFLAGS)
+CLIENT_LIBS = $(STROPHE_LIBS) $(IDN_LIBS) $(LIBBSD_LIBS) $(SECCOMP_LIBS) \
+	$(SODIUM_LIBS)
 
 passcat_SOURCES = client/passcat.c
 if SANITIZERS

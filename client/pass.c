@@ -41,11 +41,13 @@ advice(const struct el_error *e)
 		{ "quota", "your quota is used up; try again later" },
 		{ "draining", "it is being stopped; try again in a minute" },
 	}, by_condition[] = {
-		{ "forbidden", "you may not use it; ask its operator, or try "
-		    "another service with -s" },
+		{ "forbidden", "you may not use it; ask its operator, or see "
+		    "passcat services" },
 		{ "item-not-found", "there is no such port; see passcat "
 		    "list" },
 		{ "not-authorized", "that port is somebody else's" },
+		{ "not-allowed", "your server does not let you reach it; see "
+		    "passcat services" },
 		{ "remote-server-not-found", "there is no such service; see "
 		    "passcat services" },
 		{ "remote-server-timeout", "it cannot be reached now; try "

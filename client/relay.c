@@ -33,6 +33,7 @@ struct state {
 	struct way	 way[2];	/* 0: from the peer, 1: to it */
 	int		 error;		/* errno that ends it */
 	int		 peer_failed;	/* and whose it is */
+	int		 no_reader;	/* of out, a pipe */
 	int64_t		 active;
 	int64_t		 shown;
 };
@@ -157,7 +158,11 @@ wanted(const struct state *s, int fd)
 	return (events);
 }
 
-/* A reset that no read will tell, since nothing is to be read or written. */
+/*
+ * A reset that no read will tell, since nothing is to be read or written.
+ * That the reader of a pipe has gone matters when there is more for him: tar
+ * does not wait for the end of its input.
+ */
 static void
 look_for_reset(struct state *s, const struct pollfd *pfd, int peer)
 {
@@ -166,10 +171,10 @@ look_for_reset(struct state *s, const struct pollfd *pfd, int peer)
 
 	if (!(pfd->revents & POLLERR) || pfd->events != 0)
 		return;
-	if (getsockopt(pfd->fd, SOL_SOCKET, SO_ERROR, &error, &len) == -1 ||
-	    error == 0)
-		error = EPIPE;	/* the reader of a pipe has gone */
-	failed(s, error, peer);
+	if (getsockopt(pfd->fd, SOL_SOCKET, SO_ERROR, &error, &len) == -1)
+		s->no_reader = 1;
+	else
+		failed(s, error != 0 ? error : EPIPE, peer);
 }
 
 static int
@@ -219,7 +224,8 @@ turn(struct state *s)
 	pfd[n++] = (struct pollfd){ r->peer, wanted(s, r->peer), 0 };
 	if (s->way[1].from == r->in || s->way[0].to == r->in)
 		pfd[n++] = (struct pollfd){ r->in, wanted(s, r->in), 0 };
-	if (r->out != r->in && s->way[0].to == r->out)
+	if (r->out != r->in && s->way[0].to == r->out &&
+	    (!s->no_reader || wanted(s, r->out) != 0))
 		pfd[n++] = (struct pollfd){ r->out, wanted(s, r->out), 0 };
 	/* A parent that has died: negative descriptors are not looked at. */
 	watch = &pfd[n];

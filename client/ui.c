@@ -49,6 +49,9 @@ put(int fd, const char *text, size_t len)
 	return (0);
 }
 
+static void put_line(int, const char *, const char *, va_list)
+    __attribute__((__format__(__printf__, 3, 0)));
+
 /* One line; what a peer put into it cannot steer the terminal. */
 static void
 put_line(int fd, const char *prefix, const char *fmt, va_list ap)
@@ -149,14 +152,14 @@ ui_warn(const char *fmt, ...)
 }
 
 int
-ui_fail(enum exit_code code, const char *fmt, ...)
+ui_fail(int code, const char *fmt, ...)
 {
 	va_list	 ap;
 
 	va_start(ap, fmt);
-	complain("error", (int)code, fmt, ap);
+	complain("error", code, fmt, ap);
 	va_end(ap);
-	return ((int)code);
+	return (code);
 }
 
 /* ---- events -------------------------------------------------------------- */

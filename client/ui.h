@@ -57,7 +57,7 @@ void	ui_warn(const char *, ...)
  * Say why it did not work, and, after a semicolon, what to try next; an event
  * "error" with --json.  Return ${code}, for the caller to end with.
  */
-int	ui_fail(enum exit_code, const char *, ...)
+int	ui_fail(int, const char *, ...)
 	    __attribute__((__format__(__printf__, 2, 3)));
 
 /* ui_debug(fmt, ...): as ui_say(), with -v only. */

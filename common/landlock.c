@@ -15,8 +15,13 @@
 #define RULE_PATH_BENEATH	1
 #define RULE_NET_PORT		2
 
+#define FS_WRITE_FILE		(UINT64_C(1) << 1)
 #define FS_READ_FILE		(UINT64_C(1) << 2)
 #define FS_READ_DIR		(UINT64_C(1) << 3)
+#define FS_REMOVE_DIR		(UINT64_C(1) << 4)
+#define FS_REMOVE_FILE		(UINT64_C(1) << 5)
+#define FS_MAKE_DIR		(UINT64_C(1) << 7)
+#define FS_MAKE_REG		(UINT64_C(1) << 8)
 #define FS_ABI1			((UINT64_C(1) << 13) - 1)
 #define FS_REFER		(UINT64_C(1) << 13)	/* ABI 2 */
 #define FS_TRUNCATE		(UINT64_C(1) << 14)	/* ABI 3 */
@@ -172,6 +177,22 @@ landlock_read(int fd, int path)
 	if (errno != EINVAL)
 		return (-1);
 	rule.allowed = FS_READ_FILE;	/* it is no directory */
+	return ((int)syscall(SYS_landlock_add_rule, fd, RULE_PATH_BENEATH,
+	    &rule, 0));
+}
+
+int
+landlock_write(int fd, int dir)
+{
+	struct path_beneath	 rule = { FS_READ_FILE | FS_READ_DIR |
+				    FS_WRITE_FILE | FS_REMOVE_DIR |
+				    FS_REMOVE_FILE | FS_MAKE_DIR |
+				    FS_MAKE_REG, dir };
+
+	if (landlock_abi() >= 2)
+		rule.allowed |= FS_REFER;
+	if (landlock_abi() >= 3)
+		rule.allowed |= FS_TRUNCATE;
 	return ((int)syscall(SYS_landlock_add_rule, fd, RULE_PATH_BENEATH,
 	    &rule, 0));
 }

@@ -49,6 +49,14 @@ int	landlock_bind(int, uint16_t, uint16_t);
 int	landlock_read(int, int);
 
 /*
+ * landlock_write(fd, dir):
+ * With CAGE_FILES or CAGE_READ: allow whatever reads, makes, changes and
+ * removes files and directories below ${dir}, open with O_PATH, but no
+ * devices, sockets or programs.  Return as landlock_read().
+ */
+int	landlock_write(int, int);
+
+/*
  * landlock_enter(fd, what):
  * Lock the process into the rule set, begun with ${what}, for good, and close
  * ${fd}.  Needs no_new_privs.  What the kernel could do goes to layers.h.

@@ -26,6 +26,7 @@ import pytest
 
 import daemon
 import fakeserver
+import passcat
 import ports
 import servers
 import users
@@ -73,7 +74,8 @@ def pytest_collection_modifyitems(items):
     among them, has a process of its own."""
     for item in items:
         server = getattr(item, "callspec", None)
-        group = server.params.get("server", "fake") if server else "fake"
+        params = server.params if server else {}
+        group = params.get("server", params.get("secure", "fake"))
         item.add_marker(pytest.mark.xdist_group(group))
 
 
@@ -244,3 +246,23 @@ def fake(slot):
     fake = fakeserver.FakeServer(slot.single())
     yield fake
     fake.close()
+
+
+@pytest.fixture(scope="session", params=sorted(servers.SERVERS, reverse=True))
+def secure(request, workdir, slot):
+    """A server with TLS and a passd, shared by the tests of passcat."""
+    both = passcat.secure(request.param, workdir / ("tls-" + request.param),
+                          slot)
+    try:
+        yield both
+    finally:
+        both.passd.stop()
+        both.server.stop()
+
+
+@pytest.fixture
+def cat(secure, tmp_path):
+    """passcat for one test; what it has started ends with it."""
+    cat = passcat.Passcat(secure.server, secure.passd, tmp_path)
+    yield cat
+    cat.close()

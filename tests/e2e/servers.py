@@ -29,14 +29,13 @@ interfaces = {{ "127.0.0.1" }}
 c2s_ports = {{ {c2s} }}
 component_interfaces = {{ "127.0.0.1" }}
 component_ports = {{ {component} }}
-modules_enabled = {{ "roster", "saslauth", "disco", "ping" }}
-modules_disabled = {{ "s2s", "s2s_auth_certs", "offline" }}
 authentication = "internal_plain"
 {tls}
 VirtualHost "{domain}"
 """
 
 PROSODY_PLAIN = """
+modules_enabled = {{ "roster", "saslauth", "disco", "ping" }}
 modules_disabled = {{ "s2s", "s2s_auth_certs", "offline", "tls" }}
 allow_unencrypted_plain_auth = true
 c2s_require_encryption = false
@@ -45,6 +44,7 @@ c2s_require_encryption = false
 # With stream management (XEP-0198), as today's servers have it.
 PROSODY_TLS = """
 modules_enabled = {{ "roster", "saslauth", "disco", "ping", "tls", "smacks" }}
+modules_disabled = {{ "s2s", "s2s_auth_certs", "offline" }}
 c2s_require_encryption = true
 ssl = {{ certificate = "{tls}/server.pem", key = "{tls}/server.key" }}
 """
