@@ -48,6 +48,8 @@ int	cmd_find(struct options *, char **, int);
 int	cmd_forward(struct options *, char **, int);
 int	cmd_list(struct options *, char **, int);
 int	cmd_listen(struct options *, char **, int);
+int	cmd_receive(struct options *, char **, int);
+int	cmd_send(struct options *, char **, int);
 int	cmd_services(struct options *, char **, int);
 
 #endif

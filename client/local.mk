@@ -12,6 +12,8 @@ libclient_a_SOURCES = \
 	client/cmd_forward.c \
 	client/cmd_list.c \
 	client/cmd_listen.c \
+	client/cmd_receive.c \
+	client/cmd_send.c \
 	client/decloak.c client/decloak.h \
 	client/dial.c client/dial.h \
 	client/disco.c client/disco.h \
@@ -19,6 +21,8 @@ libclient_a_SOURCES = \
 	client/el.c client/el.h \
 	client/gate.c client/gate.h \
 	client/loop.c client/loop.h \
+	client/move.c client/move.h \
+	client/offer.c client/offer.h \
 	client/options.c client/options.h \
 	client/pass.c client/pass.h \
 	client/proxy.c client/proxy.h \
@@ -54,7 +58,7 @@ passcat_SOURCES += common/sanitize.c
 endif
 EXTRA_passcat_SOURCES = common/sanitize.c
 passcat_CPPFLAGS = $(libclient_a_CPPFLAGS)
-passcat_LDADD = libclient.a libcommon.a $(CLIENT_LIBS)
+passcat_LDADD = libclient.a libtransfer.a libcommon.a $(CLIENT_LIBS)
 
 if PASSCAT
 noinst_LIBRARIES += libclient.a

@@ -49,8 +49,10 @@ static unsigned int
 needs(int opt)
 {
 	switch (opt) {
-	case O_ALLOW: case O_ASK: case O_YES:
+	case O_ALLOW: case O_ASK:
 		return (OPT_ACCESS);
+	case O_YES:
+		return (OPT_ACCESS | OPT_YES);
 	case O_EXPIRE:
 		return (OPT_PORT | OPT_EXPIRE);
 	case O_IDLE: case O_ONESHOT: case O_SESSIONS:

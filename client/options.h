@@ -58,6 +58,7 @@ struct options {
 #define OPT_TIMEOUT	0x20	/* --timeout */
 #define OPT_REASON	0x40	/* --reason */
 #define OPT_EXPIRE	0x80	/* --expire alone */
+#define OPT_YES		0x100	/* --yes alone */
 
 struct command {
 	const char	*name;

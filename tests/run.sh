@@ -33,13 +33,14 @@ wanted=${*:-$all}
 
 # shellcheck disable=SC2086 # a list of words
 need_packages $LIB_BUILD_PACKAGES clang libcriterion-dev libstrophe-dev \
+    libsodium-dev \
     prosody ejabberd haproxy mandoc procps systemd \
     python3 python3-pytest python3-pytest-xdist python3-slixmpp
 
 PYTHON=/usr/bin/python3
 [ -x $PYTHON ] || PYTHON=python3
 export PYTHON PYTHONDONTWRITEBYTECODE=1
-unset MAKEFLAGS MFLAGS PASSD PASSD_WORKER STROPHE_PEER HOSTILE_WORKER
+unset MAKEFLAGS MFLAGS PASSD PASSD_WORKER PASSCAT STROPHE_PEER HOSTILE_WORKER
 jobs=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/passd-run.XXXXXX") || die "no temp directory"
@@ -160,6 +161,7 @@ e2e() {
 	shift
 	run 700 "$name: end to end" env PASSD="$tmp/$name/passd" \
 	    PASSD_WORKER="$tmp/$name/passd-worker" \
+	    PASSCAT="$tmp/$name/passcat" \
 	    STROPHE_PEER="$tmp/$name/tests/e2e/strophe_peer" \
 	    HOSTILE_WORKER="$tmp/$name/tests/e2e/hostile_worker" \
 	    sh -c 'cd "$1" && shift && exec "$@"' sh "$tmp/src/tests/e2e" \

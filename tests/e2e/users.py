@@ -178,6 +178,9 @@ class User:
         # An older session of ours may end later than this one begins.
         ended = self.ended
         self.xmpp.add_event_handler("disconnected", lambda _: ended.set())
+        self.open()
+
+    def open(self):
         self.xmpp.connect(("127.0.0.1", self.server.c2s),
                           force_starttls=False, disable_starttls=True)
 
