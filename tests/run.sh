@@ -4,12 +4,13 @@
 # root; else says what to install), builds in a temporary directory with gcc,
 # with clang, with sanitizers and without splice, and runs the unit tests and
 # the end-to-end tests, the latter against a private Prosody and ejabberd on
-# loopback.  No service of the system is started or touched.
+# loopback, and fuzzes for 20 seconds each target.  No service of the system is
+# started or touched.
 #
 # usage: sh tests/run.sh [-k] [STEP...]
 #	-k	keep the temporary directory
-#	STEP	gcc clang e2e sanitizers copy man dist (all, unless named), or
-#		bench: see that the benchmark works, which is no test
+#	STEP	gcc clang fuzz e2e sanitizers copy man dist (all, unless named),
+#		or bench: see that the benchmark works, which is no test
 # Exit status: 0 if every step passed, else 1.
 
 set -u
@@ -22,7 +23,7 @@ if [ "${1:-}" = -k ]; then
 	keep=yes
 	shift
 fi
-all="gcc clang e2e sanitizers copy man dist"
+all="gcc clang fuzz e2e sanitizers copy man dist"
 for step; do
 	case " $all bench " in
 	*" $step "*) ;;
@@ -32,7 +33,8 @@ done
 wanted=${*:-$all}
 
 # shellcheck disable=SC2086 # a list of words
-need_packages $LIB_BUILD_PACKAGES clang libcriterion-dev libstrophe-dev \
+need_packages $LIB_BUILD_PACKAGES clang libclang-rt-dev \
+    libcriterion-dev libstrophe-dev \
     libsodium-dev \
     prosody ejabberd haproxy mandoc procps systemd \
     python3 python3-pytest python3-pytest-xdist python3-slixmpp
@@ -169,6 +171,12 @@ e2e() {
 	    --basetemp "$tmp/$name/pytest" "$@"
 }
 
+# The corpora, and 20 seconds for what nobody has thought of; findings are kept.
+fuzz() {
+	run 400 "fuzz: corpora, and 20 s each" \
+	    sh "$tmp/src/tests/fuzz/run.sh" -j "$jobs" 20
+}
+
 lint() {
 	run 60 "manual pages: mandoc -Tlint" sh -c '
 	    cd "$1" && for page in man/*.[158]; do
@@ -189,6 +197,7 @@ fi
 wants gcc && check gcc
 wants man && lint
 wants clang && build clang CC=clang && check clang
+wants fuzz && fuzz
 wants e2e && e2e gcc
 if wants sanitizers && build sanitizers CC=gcc --enable-sanitizers; then
 	check sanitizers
