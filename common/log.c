@@ -2,6 +2,7 @@
 #include <sys/types.h>
 
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -84,7 +85,7 @@ put_stamp(char *buf, size_t size)
  * to be reported: errors are ignored.
  */
 static void
-put_stderr(enum log_level level, const char *text)
+write_line(enum log_level level, const char *text)
 {
 	char	 line[LOG_STAMP_MAX + LOG_LINE_MAX + 16];
 	char	 stamp[LOG_STAMP_MAX];
@@ -97,6 +98,31 @@ put_stderr(enum log_level level, const char *text)
 		return;
 	if (write(STDERR_FILENO, line, (size_t)n) == -1)
 		return;
+}
+
+/*
+ * Nobody reads the pipe or the terminal: the line is lost, since the parent
+ * has more to do than to wait.  What poll(2) calls writable takes a line.
+ */
+static void
+put_stderr(enum log_level level, const char *text)
+{
+	static unsigned int	 lost;
+	struct pollfd		 pfd = { STDERR_FILENO, POLLOUT, 0 };
+	char			 note[64];
+
+	if (poll(&pfd, 1, 0) == 0) {
+		lost++;
+		return;
+	}
+	if (lost > 0) {
+		(void)snprintf(note, sizeof(note), "log lost=%u lines", lost);
+		lost = 0;
+		write_line(LOG_LEVEL_WARN, note);
+		put_stderr(level, text);
+		return;
+	}
+	write_line(level, text);
 }
 
 void

@@ -293,6 +293,26 @@ forbidden(const struct msg_in *in, enum msg_edge edge, uint16_t states,
 	return (NULL);
 }
 
+/*
+ * A message that the table allows, whose descriptors found no room in this
+ * process: a lack of ours, no fault of the sender, who sent no more than he
+ * may.
+ */
+static int
+lost_fds(const struct msg_in *in, enum msg_edge edge, uint16_t states,
+    int flags)
+{
+	const struct msg_row	*row;
+
+	if ((flags & (MSG_TRUNC | MSG_CTRUNC)) != MSG_CTRUNC ||
+	    in->len < sizeof(struct msg_hdr) ||
+	    in->hdr.version != MSG_VERSION ||
+	    (row = msg_row(edge, in->hdr.type)) == NULL)
+		return (0);
+	return (in->nfds < row->fds_max && in->len >= row->len_min &&
+	    in->len <= row->len_max && (row->states & states) != 0);
+}
+
 enum msg_result
 msg_recv(int fd, enum msg_edge edge, uint16_t states, struct msg_in *in)
 {
@@ -306,6 +326,7 @@ msg_recv(int fd, enum msg_edge edge, uint16_t states, struct msg_in *in)
 	struct iovec	 iov;
 	ssize_t		 n;
 	size_t		 nfds;
+	int		 lost;
 
 	memset(&mh, 0, sizeof(mh));
 	in->len = in->nfds = 0;
@@ -327,11 +348,11 @@ msg_recv(int fd, enum msg_edge edge, uint16_t states, struct msg_in *in)
 		return (MSG_EOF);
 	in->len = (size_t)n;
 	in->why = forbidden(in, edge, states, mh.msg_flags, nfds);
-	if (in->why != NULL) {
-		msg_close_fds(in);
-		return (MSG_BAD);
-	}
-	return (MSG_OK);
+	if (in->why == NULL)
+		return (MSG_OK);
+	lost = lost_fds(in, edge, states, mh.msg_flags);
+	msg_close_fds(in);
+	return (lost ? MSG_LOST : MSG_BAD);
 }
 
 void

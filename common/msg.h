@@ -269,7 +269,7 @@ struct msg_summary {		/* for the service manager */
 _Static_assert(sizeof(struct msg_summary) == 32, "MSG_SUMMARY");
 
 /* What msg_recv() returns. */
-enum msg_result { MSG_OK, MSG_NOTHING, MSG_EOF, MSG_BAD };
+enum msg_result { MSG_OK, MSG_NOTHING, MSG_EOF, MSG_BAD, MSG_LOST };
 
 struct msg_in {
 	union {
@@ -366,7 +366,8 @@ int	msg_send(int, const void *, size_t, const int *, size_t);
  * with descriptors that now are the caller's.  MSG_NOTHING: none is there.
  * MSG_EOF: the sender is gone.  MSG_BAD: the table forbids it, in->why says
  * what; everything in it has been closed, and the sender is not to be
- * trusted any more.
+ * trusted any more.  MSG_LOST: it is allowed, but this process had no room
+ * for its descriptors; ${in} holds the rest.
  */
 enum msg_result	msg_recv(int, enum msg_edge, uint16_t, struct msg_in *);
 

@@ -96,7 +96,7 @@ send_notice(struct ask *a)
 		a->tries++;
 		a->sent = 1;
 	}
-	start_timer(a, ASK_NOTICE_MS);
+	start_timer(a, a->sent ? ASK_NOTICE_MS : ASK_ROOM_MS);
 }
 
 static void

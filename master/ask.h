@@ -22,6 +22,7 @@
 #define ASK_ID_LEN	32		/* hexadecimal digits of 16 bytes */
 #define ASK_TRIES	3
 #define ASK_NOTICE_MS	30000		/* for an answer to a notice */
+#define ASK_ROOM_MS	1000		/* when there was no room for it */
 #define ASK_NOTICES_MAX	10000		/* waiting, in all */
 
 enum ask_answer {

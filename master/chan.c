@@ -83,6 +83,8 @@ on_readable(int fd, short what, void *arg)
 		case MSG_EOF:
 			c->ended = 1;
 			break;
+		case MSG_LOST:
+			/* Only the parent sends any: begin anew with room. */
 		case MSG_BAD:
 			c->ended = 1;
 			c->why = in.why;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "ctl.h"
+#include "lack.h"
 #include "log.h"
 #include "mono.h"
 #include "port.h"
@@ -243,9 +244,9 @@ open_rendezvous(struct client *c)
 	if (listeners_open(ctl.conf, ctl.rendezvous, mono_ms(), BACKLOG,
 	    &l) == -1) {
 		if (errno == ENOSPC)
-			log_warn("rendezvous %s no port left", context(c));
+			lack_note(LACK_RENDEZVOUS, "no port left");
 		else
-			log_warn_errno("rendezvous %s", context(c));
+			lack_errno("rendezvous port");
 		return (-1);
 	}
 	c->rendezvous = l.port;
@@ -446,6 +447,13 @@ on_refused(struct port *p, const struct msg_refused *m)
 		port_kill(p, "too many REFUSED");
 		return;
 	}
+	if (m->failed > 0) {
+		(void)snprintf(who, sizeof(who), "port=%u",
+		    (unsigned int)p->number);
+		lack_notes(LACK_WORKERS, m->failed, who);
+	}
+	if (m->busy == 0 && m->pending == 0)
+		return;
 	log_info("refused port=%u jid=%s busy=%u pending=%u failed=%u "
 	    "peer=%s", (unsigned int)p->number,
 	    jid_log(p->owner, who, sizeof(who)), m->busy, m->pending,

@@ -88,7 +88,7 @@ on_message(const struct stanza *s, const struct jid *from)
 	xml_attr(&x, "type", "cancel");
 	xml_elem(&x, "service-unavailable", NS_STANZAS, NULL);
 	xml_close(&x);
-	iq_send(&x);
+	iq_send_error(&x);
 }
 
 static void

@@ -6,6 +6,7 @@
 #include "ask.h"
 #include "ctl.h"
 #include "iq.h"
+#include "lack.h"
 #include "log.h"
 #include "port.h"
 #include "xmpp.h"
@@ -137,13 +138,30 @@ iq_request(struct xml_out *x, const char *id, const struct jid *to)
 	begin(x, "set", id, ctl.conf->component->full, to->full);
 }
 
+static void
+send_as(struct xml_out *x, enum xmpp_class class)
+{
+	xml_close(x);
+	if (xmpp_send_as(x, class) == 0)
+		;
+	else if (xmpp_is_up() && xml_done(x) == 0)
+		lack_note(LACK_OUTPUT, "the server does not read, answers "
+		    "are dropped");
+	else
+		log_debug("answer lost: the link is down");
+	xml_free(x);
+}
+
 void
 iq_send(struct xml_out *x)
 {
-	xml_close(x);
-	if (xmpp_send(x) == -1)
-		log_debug("answer lost: the link is down or its queue full");
-	xml_free(x);
+	send_as(x, XMPP_ANSWER);
+}
+
+void
+iq_send_error(struct xml_out *x)
+{
+	send_as(x, XMPP_REFUSAL);
 }
 
 void
@@ -172,7 +190,7 @@ iq_fail(const struct iq *iq, enum iq_error error, const char *text,
 		xml_close(&x);
 	}
 	xml_close(&x);
-	iq_send(&x);
+	iq_send_error(&x);
 }
 
 /* Texts are English: whoever asked in another language gets none. */

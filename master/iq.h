@@ -83,8 +83,13 @@ void	iq_result(struct xml_out *, const struct iq *);
  */
 void	iq_request(struct xml_out *, const char *, const struct jid *);
 
-/* iq_send(x): close and send the stanza in ${x}, then free ${x}. */
+/*
+ * iq_send(x): close and send the answer in ${x}, then free ${x}.
+ * iq_send_error(x): the same for an error, whatever the stanza; it is the
+ * first to be dropped when the server does not read.
+ */
 void	iq_send(struct xml_out *);
+void	iq_send_error(struct xml_out *);
 
 /*
  * iq_fail(iq, error, text, limit):

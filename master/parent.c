@@ -61,6 +61,7 @@ setup_signals(void)
 			fatal("sigaction");
 	}
 	(void)signal(SIGPIPE, SIG_IGN);
+	(void)signal(SIGXFSZ, SIG_IGN);	/* a log that may not grow */
 }
 
 /* Tell whoever typed "passd" how it went, once. */
@@ -347,6 +348,11 @@ read_proc(enum proc_role role)
 			break;
 		case MSG_NOTHING:
 			return;
+		case MSG_LOST:
+			log_warn("%s message=%u came without its "
+			    "descriptors: too few left", proc_name(role),
+			    (unsigned int)in.hdr.type);
+			break;
 		case MSG_BAD:
 			log_error("%s pid=%d message=%u forbidden: %s; killed",
 			    proc_name(role), (int)p->pid,

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "ctl.h"
+#include "lack.h"
 #include "log.h"
 #include "mono.h"
 #include "port.h"
@@ -229,8 +230,7 @@ notify(const struct port *p, enum cause cause)
 	xml_close(&x);
 	xml_close(&x);
 	if (ask_notice(id, p->owner, &x) == -1)
-		log_warn("notice port=%u jid=%s lost: too many are waiting",
-		    (unsigned int)p->number, owner(p));
+		lack_note(LACK_NOTICES, "too many wait, one is lost");
 	xml_free(&x);
 }
 
@@ -536,18 +536,24 @@ port_new(const struct iq *iq, const struct conf_quota *quota,
 	struct port		*p;
 
 	*error = IQ_NO_PORTS;
-	if (registry_count() >= ctl.ports_max)
+	if (registry_count() >= ctl.ports_max || lack_files()) {
+		lack_note(LACK_DESCRIPTORS, "too few for one more port");
 		return (NULL);
+	}
 	if (listeners_open(ctl.conf, ctl.ports, mono_ms(), BACKLOG, &l) ==
 	    -1) {
-		if (errno == ENOSPC)
+		if (errno == ENOSPC) {
+			lack_note(LACK_PORTS, NULL);
 			return (NULL);
-		log_warn_errno("cannot listen");
-		*error = IQ_INTERNAL;
+		}
+		lack_errno("cannot listen");
+		if (errno != EMFILE && errno != ENFILE)
+			*error = IQ_INTERNAL;
 		return (NULL);
 	}
 	*error = IQ_INTERNAL;
 	if ((p = registry_port_new(iq->from)) == NULL) {
+		lack_errno("registration");
 		listeners_close(&l);
 		pool_give(ctl.ports, l.port, mono_ms());
 		return (NULL);
@@ -565,9 +571,15 @@ refuse(const struct iq *iq, enum iq_error error, unsigned long limit)
 {
 	char	 who[1024];
 
-	log_info("refused jid=%s request=register error=%s limit=%lu",
-	    jid_log(iq->from, who, sizeof(who)), iq_error_condition(error),
-	    limit);
+	/* For want of something, and told as that: once a minute. */
+	if (error == IQ_NO_PORTS || error == IQ_INTERNAL)
+		log_debug("refused jid=%s request=register error=%s",
+		    jid_log(iq->from, who, sizeof(who)),
+		    iq_error_condition(error));
+	else
+		log_info("refused jid=%s request=register error=%s limit=%lu",
+		    jid_log(iq->from, who, sizeof(who)),
+		    iq_error_condition(error), limit);
 	iq_fail(iq, error, NULL, limit);
 }
 
@@ -604,6 +616,8 @@ port_register(const struct iq *iq, uint64_t expire, int oneshot,
 		expire = quota.lifetime;
 	p->expires = p->registered + (int64_t)expire * 1000;
 	if ((p->request = iq_dup(iq)) == NULL || spawn(p) == -1) {
+		lack_note(LACK_OTHER, ctl.spawner == NULL ? "no spawner" :
+		    "cannot ask for a worker");
 		refuse(iq, IQ_INTERNAL, 0);
 		pool_give(ctl.ports, p->number, mono_ms());
 		registry_port_free(p);
@@ -702,8 +716,8 @@ port_spawned(const struct msg_spawned *m)
 		    (unsigned int)p->number, (int)p->pid);
 		return;
 	}
-	log_error("worker port=%u not started: %s", (unsigned int)p->number,
-	    strerror(m->error));
+	errno = m->error;
+	lack_errno("worker not started");
 	p->said_gone = 1;		/* there is no death to tell of */
 	p->exited = 1;
 	/* Nobody holds the other end of the channel: its end follows. */

@@ -787,13 +787,25 @@ xmpp_init(const struct xmpp_params *p, const struct xmpp_handler *h,
 }
 
 int
-xmpp_send(const struct xml_out *x)
+xmpp_send_as(const struct xml_out *x, enum xmpp_class class)
 {
+	static const size_t	 share[] = {
+		[XMPP_REFUSAL] = XMPP_OUT_MAX / 2,
+		[XMPP_ANSWER] = XMPP_OUT_MAX / 4 * 3,
+		[XMPP_REQUEST] = XMPP_OUT_MAX,
+	};
+
 	if (lnk.state != UP || xml_done(x) == -1 ||
-	    outq_add(&lnk.out, x->buf, x->len, XMPP_OUT_MAX) == -1)
+	    outq_add(&lnk.out, x->buf, x->len, share[class]) == -1)
 		return (-1);
 	want_out();
 	return (0);
+}
+
+int
+xmpp_send(const struct xml_out *x)
+{
+	return (xmpp_send_as(x, XMPP_REQUEST));
 }
 
 int

@@ -80,11 +80,26 @@ void	xmpp_set_secret(const char *);
 void	xmpp_connected(int, int);
 
 /*
- * xmpp_send(x):
+ * What a server that does not read costs first: a stanza is queued only if
+ * the queue then holds no more than the share of its class.  So the last
+ * quarter is for what nobody can ask for, and errors, which anybody can have
+ * as many of as he likes, take no more than half.
+ */
+enum xmpp_class {
+	XMPP_REFUSAL,		/* errors: half of XMPP_OUT_MAX */
+	XMPP_ANSWER,		/* results: three quarters */
+	XMPP_REQUEST		/* questions and notices: all of it */
+};
+
+/*
+ * xmpp_send_as(x, class):
  * Queue the finished stanza in ${x}, which stays the caller's.  It leaves
  * when the event loop runs.  Return 0, or -1 if the link is down, the stanza
- * is unfinished or the queue is full.
+ * is unfinished or there is no room for it.
  */
+int	xmpp_send_as(const struct xml_out *, enum xmpp_class);
+
+/* xmpp_send(x): the same as XMPP_REQUEST. */
 int	xmpp_send(const struct xml_out *);
 
 /* xmpp_is_up(): 1 while the stream is authenticated, else 0. */

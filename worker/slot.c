@@ -2,6 +2,7 @@
 #include <sys/types.h>
 #include <sys/socket.h>
 
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -243,7 +244,7 @@ slot_poll(const struct slot *s, struct pollfd *pfd)
 	pfd[n].fd = s->peer_fd;
 	pfd[n++].events = 0;
 	for (i = 0; i < LISTEN_MAX; i++) {
-		pfd[n].fd = s->rdv[i];
+		pfd[n].fd = worker.paused ? -1 : s->rdv[i];
 		pfd[n++].events = POLLIN;
 	}
 	for (i = 0; i < s->nlegs; i++) {
@@ -262,12 +263,16 @@ rendezvous(struct slot *s, int listener, int64_t now)
 	socklen_t		 len;
 	int			 fd, i, leg;
 
+	reserve_give();
 	for (i = 0; i < ACCEPT_BURST; i++) {
 		len = sizeof(ss);
 		fd = accept4(listener, (struct sockaddr *)&ss, &len,
 		    SOCK_NONBLOCK | SOCK_CLOEXEC);
-		if (fd == -1)
-			return;		/* the connect time-out is the end */
+		if (fd == -1) {
+			/* The connect time-out is the end. */
+			(void)worker_pause(errno, now);
+			return;
+		}
 		if (addr_from_sa(&addr, (struct sockaddr *)&ss) == -1) {
 			(void)close(fd);
 			continue;

@@ -165,6 +165,19 @@ become_worker(struct msg_in *in)
 	worker_main(&in->limits, in->nfds - 1);
 }
 
+/* Control is told later, with all the other news. */
+static void
+not_spawned(uint32_t id, int error)
+{
+	struct child	*c;
+
+	if ((c = child_new(id)) == NULL)
+		die("out of memory");
+	c->error = error;
+	c->tell = TELL_SPAWNED;
+	untold++;
+}
+
 static void
 spawn(struct msg_in *in)
 {
@@ -285,6 +298,8 @@ take_command(void)
 	enum msg_result		 r;
 
 	r = msg_recv(control_fd, EDGE_CONTROL_SPAWNER, MSG_ST_RUN, &in);
+	if (r == MSG_LOST)
+		not_spawned(in.hdr.id, EMFILE);
 	if (r != MSG_OK)
 		return (r);
 	if (in.hdr.type == MSG_SPAWN)
@@ -303,6 +318,7 @@ read_control(void)
 	for (i = 0; i < MESSAGE_BURST && control_fd != -1; i++) {
 		switch (take_command()) {
 		case MSG_OK:
+		case MSG_LOST:
 			break;
 		case MSG_NOTHING:
 			return;
@@ -382,6 +398,9 @@ read_parent(void)
 		break;
 	case MSG_NOTHING:
 		break;
+	case MSG_LOST:
+		/* No control without it: the parent starts another of us. */
+		_exit(1);
 	case MSG_EOF:
 	case MSG_BAD:
 		stop();

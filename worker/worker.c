@@ -16,6 +16,7 @@
 #define ACCEPT_BURST	64	/* connections taken from a listener a turn */
 #define ACCEPT_PAUSE_MS	1000	/* after a lack of descriptors or memory */
 #define MESSAGE_BURST	64	/* messages from control a turn */
+#define BLIND_MS	20	/* between two turns without poll(2) */
 
 #define POLL_CHANNEL	0
 #define POLL_LISTEN	1
@@ -64,6 +65,16 @@ on_rendezvous(struct msg_in *in)
 		s->rdv[i] = in->fds[i];
 		in->fds[i] = -1;
 	}
+}
+
+/* Without its listeners nobody can come to meet the peer. */
+static void
+rendezvous_lost(const struct msg_session *m, int64_t now)
+{
+	struct slot	*s = slot_find(m->session);
+
+	if (s != NULL && s->state == SLOT_ASKED)
+		slot_end(s, CAUSE_ERROR, now);
 }
 
 static void
@@ -132,6 +143,9 @@ read_control(int64_t now)
 		case MSG_OK:
 			on_message(&in, now);
 			break;
+		case MSG_LOST:
+			rendezvous_lost(&in.session, now);
+			break;
 		case MSG_NOTHING:
 			return;
 		case MSG_EOF:
@@ -142,15 +156,15 @@ read_control(int64_t now)
 	}
 }
 
-/* Return 1 if the listener is to be left alone for a while. */
-static int
-accept_failed(int error)
+int
+worker_pause(int error, int64_t now)
 {
 	switch (error) {
 	case EMFILE:
 	case ENFILE:
 	case ENOBUFS:
 	case ENOMEM:
+		worker.listen_again = now + ACCEPT_PAUSE_MS;
 		return (1);
 	default:
 		return (0);	/* EAGAIN, or that connection only */
@@ -168,13 +182,13 @@ accept_clients(int *listener, int64_t now)
 	memset(&addr, 0, sizeof(addr));
 	for (i = 0; i < ACCEPT_BURST && *listener != -1; i++) {
 		len = sizeof(ss);
-		fd = accept4(*listener, (struct sockaddr *)&ss, &len,
-		    SOCK_NONBLOCK | SOCK_CLOEXEC);
+		/* Without a reserve nobody could come to meet the client. */
+		fd = reserve_take() ? accept4(*listener,
+		    (struct sockaddr *)&ss, &len,
+		    SOCK_NONBLOCK | SOCK_CLOEXEC) : -1;
 		if (fd == -1) {
-			if (accept_failed(errno)) {
-				worker.listen_again = now + ACCEPT_PAUSE_MS;
+			if (worker_pause(errno, now))
 				report_refused(REFUSED_FAILED, &addr);
-			}
 			return;
 		}
 		if (addr_from_sa(&addr, (struct sockaddr *)&ss) == -1)
@@ -190,11 +204,12 @@ fill_pollset(int unsent, int64_t now)
 	struct slot	*s;
 	size_t		 i, n = POLL_SLOTS;
 
+	worker.paused = now < worker.listen_again;
 	pollset[POLL_CHANNEL].fd = worker.channel;
 	pollset[POLL_CHANNEL].events =
 	    (short)(unsent ? POLLIN | POLLOUT : POLLIN);
 	for (i = 0; i < LISTEN_MAX; i++) {
-		pollset[POLL_LISTEN + i].fd = now < worker.listen_again ||
+		pollset[POLL_LISTEN + i].fd = worker.paused ||
 		    !report_room() ? -1 : worker.listeners[i];
 		pollset[POLL_LISTEN + i].events = POLLIN;
 	}
@@ -205,6 +220,22 @@ fill_pollset(int unsent, int64_t now)
 		n += s->poll_n;
 	}
 	return (n);
+}
+
+/*
+ * The system will not wait for so many (somebody has lowered RLIMIT_NOFILE),
+ * or has no memory for it.  Nothing that is polled blocks: try all of it, and
+ * not too often.
+ */
+static void
+poll_blind(size_t n)
+{
+	size_t	 i;
+
+	(void)poll(NULL, 0, BLIND_MS);
+	for (i = 0; i < n; i++)
+		pollset[i].revents = (short)(pollset[i].fd == -1 ? 0 :
+		    pollset[i].events);
 }
 
 static int
@@ -290,19 +321,25 @@ turn(void)
 	unsent = report_flush(now) == 0;
 	n = fill_pollset(unsent, now);
 	if (poll(pollset, (nfds_t)n, poll_timeout(now)) == -1) {
-		if (errno != EINTR)
-			_exit(1);
-		return;
+		if (errno == EINTR)
+			return;
+		poll_blind(n);
 	}
 	now = mono_ms();
 	turn_slots(now);
 	run_timers(now);
-	if (pollset[POLL_CHANNEL].revents != 0)
+	if (pollset[POLL_CHANNEL].revents != 0) {
+		reserve_give();
 		read_control(now);
+	}
 	for (i = 0; i < LISTEN_MAX; i++) {
 		if (pollset[POLL_LISTEN + i].revents != 0)
 			accept_clients(&worker.listeners[i], now);
 	}
+	if (worker.nactive > 0)
+		(void)reserve_take();
+	else
+		reserve_give();
 	maybe_leave(now);
 }
 

@@ -61,6 +61,7 @@ struct worker {
 	int		 channel;	/* -1: control is gone */
 	int		 listeners[LISTEN_MAX];	/* -1: closed */
 	int64_t		 listen_again;	/* paused until then */
+	int		 paused;	/* in this turn */
 	struct msg_limits limits;
 	int		 leaving;	/* no listener; ends with its relays */
 	enum cause	 end_cause;	/* of relays at end_at */
@@ -83,6 +84,30 @@ void	worker_main(const struct msg_limits *, size_t)
 
 /* worker_close_listeners(): close them and leave when the relays end. */
 void	worker_close_listeners(void);
+
+/*
+ * worker_pause(error, now):
+ * accept(2) has failed with ${error}.  Return 1, and leave all listeners
+ * alone for a second, if that is for want of descriptors or memory: who waits
+ * in their queues is served later.  Return 0 if it is no reason to wait.
+ */
+int	worker_pause(int, int64_t);
+
+/* reserve.c: descriptors for those who are in already. */
+
+/*
+ * reserve_take():
+ * Hold a few descriptors that nobody else can then have.  Return 1 if they
+ * are all held, 0 if the system does not give that many; try again later.
+ */
+int	reserve_take(void);
+
+/*
+ * reserve_give():
+ * Let go of them, for what control sends and for the owner's connection, to
+ * be taken back afterwards.
+ */
+void	reserve_give(void);
 
 /* slot.c: clients and relays. */
 

@@ -2,6 +2,7 @@
 """An XMPP server as only a test would write it: XEP-0114 towards passd, and
 users that are as rude as a test wants them."""
 
+import contextlib
 import hashlib
 import queue
 import re
@@ -30,13 +31,15 @@ class Stream:
         self.sink = self.items.put      # who gets the stanzas
         self.ended = threading.Event()  # TCP or stream is at its end
         self.raw = b""
+        self.hears = threading.Event()  # cleared: it does not read
+        self.hears.set()
         threading.Thread(target=self.read, daemon=True).start()
 
     def read(self):
         parser = ET.XMLPullParser(["start", "end"])
         depth = 0
         try:
-            while data := self.sock.recv(65536):
+            while data := self.hear():
                 self.raw += data
                 parser.feed(data)
                 if hasattr(parser, "flush"):
@@ -57,6 +60,21 @@ class Stream:
             pass
         self.ended.set()
         self.items.put(None)
+
+    def hear(self):
+        self.hears.wait()
+        data = self.sock.recv(65536)
+        self.hears.wait()
+        return data
+
+    @contextlib.contextmanager
+    def deaf(self):
+        """A server that does not read for a while."""
+        self.hears.clear()
+        try:
+            yield
+        finally:
+            self.hears.set()
 
     def send(self, text):
         data = text if isinstance(text, bytes) else text.encode()

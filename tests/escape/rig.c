@@ -582,6 +582,7 @@ judge(int chan)
 		return (0);
 	case MSG_NOTHING:
 	case MSG_EOF:
+	case MSG_LOST:
 		break;
 	}
 	return (OUT_HANG);

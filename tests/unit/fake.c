@@ -73,6 +73,13 @@ xmpp_is_up(void)
 int
 xmpp_send(const struct xml_out *x)
 {
+	return (xmpp_send_as(x, XMPP_REQUEST));
+}
+
+int
+xmpp_send_as(const struct xml_out *x, enum xmpp_class class)
+{
+	cr_assert_leq(class, XMPP_REQUEST);
 	if (!fake_up || fake_full || xml_done(x) == -1)
 		return (-1);
 	cr_assert_lt(sent_tail, SENT_MAX);

@@ -2,7 +2,9 @@
 #include <criterion/criterion.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "log.h"
 
@@ -85,4 +87,32 @@ Test(log, safe)
 	cr_expect_str_eq(log_safe("long", buf, 4), "...");
 	cr_expect_str_eq(log_safe("long", buf, 3), "..");
 	cr_expect_str_eq(log_safe("long", buf, 1), "");
+}
+
+/* A reader that has stopped: nobody waits for it, and it hears of that. */
+Test(log, nobody_reads, .timeout = 20)
+{
+	static char	 buf[1 << 17];
+	ssize_t		 n, all = 0;
+	int		 fds[2], i, was;
+
+	cr_assert_eq(pipe(fds), 0);
+	cr_assert_geq(was = dup(STDERR_FILENO), 0);
+	cr_assert_eq(dup2(fds[1], STDERR_FILENO), STDERR_FILENO);
+	log_init(1, "test");
+	for (i = 0; i < 3000; i++)
+		log_info("%0100d", i);
+	while (all < 1000 && (n = read(fds[0], buf, sizeof(buf))) > 0)
+		all += n;
+	log_info("heard again");
+	cr_assert_eq(dup2(was, STDERR_FILENO), STDERR_FILENO);
+	cr_assert_eq(fcntl(fds[0], F_SETFL, O_NONBLOCK), 0);
+	for (all = 0; (n = read(fds[0], buf + all,
+	    sizeof(buf) - 1 - (size_t)all)) > 0; all += n)
+		continue;
+	buf[all] = '\0';
+	cr_expect_not_null(strstr(buf, " warn log lost="));
+	cr_expect_not_null(strstr(buf, " lines\n"));
+	cr_expect_not_null(strstr(buf, " info heard again\n"));
+	cr_expect_null(strstr(buf, "002999"), "it was lost");
 }

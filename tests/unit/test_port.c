@@ -18,6 +18,7 @@
 
 #include "ask.h"
 #include "fake.h"
+#include "lack.h"
 #include "iq.h"
 #include "mono.h"
 #include "port.h"
@@ -283,21 +284,34 @@ Test(port, never_ready)
 Test(port, no_descriptors)
 {
 	struct rlimit	 was, none;
-	int		 lowest;
+	int		 lowest, i;
 
 	cr_assert_geq(lowest = dup(0), 0);
 	close(lowest);
 	cr_assert_eq(getrlimit(RLIMIT_NOFILE, &was), 0);
 	none = was;
-	/* None for a listener, then one, but none for the channel. */
-	none.rlim_cur = (rlim_t)lowest;
-	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
-	cr_expect_str_eq(set(ALICE, ""), E500);
-	none.rlim_cur++;
-	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
-	cr_expect_str_eq(set(ALICE, ""), E500);
+	/* The last ones are for those who have ports. */
+	for (i = 0; i < LACK_FILES_SPARE; i++) {
+		none.rlim_cur = (rlim_t)(lowest + i);
+		cr_assert_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+		cr_expect_str_eq(set(ALICE, ""), E502);
+	}
 	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &was), 0);
 	expect_no_trace();
+	cr_expect_eq(fake_logged("lack of="), 1);
+	cr_expect_eq(fake_logged("lack of=descriptors times=1: "), 1);
+	/* One line a minute. */
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+	fake_sleep(LACK_LINE_MS - 1000);
+	cr_expect_str_eq(set(ALICE, ""), E502);
+	cr_expect_eq(fake_logged("lack of="), 1);
+	fake_sleep(1000);
+	cr_expect_str_eq(set(ALICE, ""), E502);
+	cr_expect_eq(fake_logged("lack of="), 2);
+	cr_expect_eq(fake_logged("lack of=descriptors times=17: "), 1);
+	none.rlim_cur = (rlim_t)(lowest + LACK_FILES_SPARE);
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+	cr_expect_str_eq(set(ALICE, ""), "none");
 }
 
 /* The answer is lost, the port is not: he may ask for it, or wait. */

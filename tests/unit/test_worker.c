@@ -4,6 +4,7 @@
  * says what it must not; and a worker short of descriptors.
  */
 #include <sys/types.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include <netinet/in.h>
@@ -335,6 +336,125 @@ Test(worker, leaves_when_it_was_heard)
 
 /* ---- short of descriptors -----------------------------------------------*/
 
+#define RESERVED	4		/* kept for those who are in already */
+
+static void
+files(const struct rig *r, rlim_t max)
+{
+	struct rlimit	 rl;
+
+	cr_assert_eq(prlimit(r->pid, RLIMIT_NOFILE, NULL, &rl), 0);
+	rl.rlim_cur = max;
+	cr_assert_eq(prlimit(r->pid, RLIMIT_NOFILE, &rl, NULL), 0);
+}
+
+/* The last descriptors are not for strangers, but for owners. */
+Test(worker, reserve_for_the_owner)
+{
+	struct msg_limits	 l;
+	struct rig		 r;
+	uint16_t		 port;
+	int			 first, second, leg;
+
+	rig_limits(&l);
+	rig_start_files(&r, &l, 1 + RESERVED);
+	first = stranger(&r, "127.0.0.2", 1);
+	cr_assert_geq(second = rig_connect(r.port, "127.0.0.3"), 0);
+	rig_event(&r, MSG_REFUSED);
+	cr_expect_eq(r.in.refused.failed, 1);
+	r.skip_refused = 1;	/* the second still waits */
+	port = rig_rendezvous(&r, 1);
+	cr_assert_geq(leg = rig_connect(port, "127.0.0.1"), 0);
+	rig_answer(&r, 1, NULL, NULL);
+	rig_paired(&r, 1, leg, 0);
+	rig_say(first, "in");
+	rig_hear(leg, "in");
+	rig_say(leg, "out");
+	rig_hear(first, "out");
+	close(first);
+	close(leg);
+	rig_ended(&r, 1, CAUSE_EOF);
+	rig_client(&r, 2, second);
+	close(second);
+	rig_stop(&r);
+}
+
+/* Control's listeners found no room: that client ends, and no one else. */
+Test(worker, rendezvous_lost)
+{
+	struct rig	 r;
+	int		 fd;
+
+	rig_start(&r, NULL);
+	fd = stranger(&r, "127.0.0.2", 1);
+	files(&r, 3);
+	(void)rig_rendezvous(&r, 1);
+	rig_ended(&r, 1, CAUSE_ERROR);
+	rig_rst(fd);
+	files(&r, 64);
+	fd = stranger(&r, "127.0.0.2", 2);
+	close(fd);
+	rig_stop(&r);
+}
+
+/* Not even poll(2) works for so few: slower, but all goes on. */
+Test(worker, fewer_than_it_has)
+{
+	struct rig	 r;
+	uint16_t	 port;
+	int		 fd, leg;
+	long		 cpu;
+
+	rig_start(&r, NULL);
+	fd = stranger(&r, "127.0.0.2", 1);
+	port = rig_rendezvous(&r, 1);
+	cr_assert_geq(leg = rig_connect(port, "127.0.0.1"), 0);
+	rig_answer(&r, 1, NULL, NULL);
+	rig_paired(&r, 1, leg, 0);
+	files(&r, 0);
+	rig_say(fd, "in");
+	rig_hear(leg, "in");
+	cpu = rig_cpu_ms(&r);
+	rig_quiet(&r, 700);
+	cr_expect_lt(rig_cpu_ms(&r) - cpu, 100);
+	rig_say(leg, "out");
+	rig_hear(fd, "out");
+	close(fd);
+	close(leg);
+	rig_ended(&r, 1, CAUSE_EOF);
+	files(&r, 64);
+	fd = stranger(&r, "127.0.0.2", 2);
+	close(fd);
+	rig_stop(&r);
+}
+
+/* No room for the owner's connection: not tried again and again. */
+Test(worker, leg_without_room)
+{
+	struct rig	 r;
+	uint16_t	 port;
+	int		 fd, leg;
+	long		 cpu;
+
+	rig_start(&r, NULL);
+	fd = stranger(&r, "127.0.0.2", 1);
+	port = rig_rendezvous(&r, 1);
+	rig_quiet(&r, 100);
+	files(&r, 3);
+	cr_assert_geq(leg = rig_connect(port, "127.0.0.1"), 0);
+	cpu = rig_cpu_ms(&r);
+	rig_quiet(&r, 700);
+	cr_expect_lt(rig_cpu_ms(&r) - cpu, 100);
+	files(&r, 64);
+	rig_leg(&r, 1, LEG_HELD, leg);
+	rig_answer(&r, 1, NULL, NULL);
+	rig_paired(&r, 1, leg, 0);
+	close(fd);
+	close(leg);
+	rig_ended(&r, 1, CAUSE_EOF);
+	rig_stop(&r);
+}
+
 Test(worker, no_descriptors)
 {
 	struct msg_limits	 l;
@@ -344,7 +464,7 @@ Test(worker, no_descriptors)
 
 	rig_limits(&l);
 	l.pending = 64;
-	rig_start_files(&r, &l, 3);
+	rig_start_files(&r, &l, 3 + RESERVED);
 	for (i = 0; i < 3; i++) {
 		char	 from[] = "127.0.0.0";
 

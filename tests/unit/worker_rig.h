@@ -23,6 +23,7 @@ struct rig {
 	uint16_t	 port;		/* the registered one */
 	uint64_t	 seq;		/* of the last event */
 	struct msg_in	 in;		/* the last event */
+	int		 skip_refused;	/* MSG_REFUSED is of no interest */
 };
 
 /* rig_limits(l): what a worker usually gets; long time-outs. */
