@@ -80,6 +80,21 @@ proc_users(void)
 		    parent.opt.chroot);
 }
 
+/*
+ * What a process has to say goes over its channel.  Its stderr would be the
+ * journal, a file or a terminal: not for a worker that somebody has taken.
+ * Sanitizers know no other place for what they find.
+ */
+static int
+keeps_stderr(void)
+{
+#ifdef WITH_SANITIZERS
+	return (parent.opt.foreground);
+#else
+	return (0);
+#endif
+}
+
 /* In the child: a clean set of descriptors, signals and environment. */
 static void
 execute(enum proc_role role, int fd)
@@ -98,7 +113,7 @@ execute(enum proc_role role, int fd)
 	if ((null = open("/dev/null", O_RDWR)) == -1 ||
 	    dup2(null, STDIN_FILENO) == -1 ||
 	    dup2(null, STDOUT_FILENO) == -1 ||
-	    (!parent.opt.foreground && dup2(null, STDERR_FILENO) == -1))
+	    (!keeps_stderr() && dup2(null, STDERR_FILENO) == -1))
 		_exit(1);
 	closefrom(MSG_CHANNEL_FD + 1);
 	(void)signal(SIGCHLD, SIG_DFL);

@@ -283,15 +283,28 @@ limit_itself(const struct prey *p)
 	return (limit(0, RLIMIT_NOFILE));
 }
 
+static int
+set_limit(int resource, rlim_t value)
+{
+	const struct rlimit	 rl = { value, value };
+
+	return (attempt_result(syscall(SYS_prlimit64, 0, resource, &rl,
+	    NULL)));
+}
+
 /* RLIMIT_NPROC 0 makes fork(2) inert: it must stay. */
 static int
-raise_itself(const struct prey *p)
+raise_processes(const struct prey *p)
 {
-	struct rlimit	 rl = { 64, 64 };
-
 	(void)p;
-	return (attempt_result(syscall(SYS_prlimit64, 0, RLIMIT_NPROC, &rl,
-	    NULL)));
+	return (set_limit(RLIMIT_NPROC, 64));
+}
+
+static int
+raise_memory(const struct prey *p)
+{
+	(void)p;
+	return (set_limit(RLIMIT_DATA, 1 << 30));
 }
 
 static int
@@ -388,6 +401,8 @@ do_abort(const struct prey *p)
 	(void)p;
 	abort();
 }
+
+TRY(do_say, SYS_write, STDERR_FILENO, "a line that is forged\n", 22L)
 
 /* ---- the kernel ---------------------------------------------------------*/
 
@@ -507,7 +522,8 @@ const struct attempt	 proc_attempts[] = {
 	{ "prlimit core of a sibling", core_of_sibling, W, 0, NULL },
 	{ "prlimit the parent", limit_parent, W, 0, NULL },
 	{ "prlimit itself, files", limit_itself, W, 0, NULL },
-	{ "prlimit itself, processes", raise_itself, W, 0, NULL },
+	{ "prlimit itself, processes", raise_processes, W, 0, NULL },
+	{ "prlimit itself, memory", raise_memory, W, 0, NULL },
 	{ "setpriority a sibling", nice_sibling, W, 0, NULL },
 	{ "sched_setscheduler a sibling", schedule_sibling, W, 0, NULL },
 	{ "sched_setaffinity a sibling", affinity_sibling, W, 0, NULL },
@@ -550,5 +566,6 @@ const struct attempt	 proc_attempts[] = {
 	{ "modify_ldt", do_ldt, W | K, 0, NULL },
 #endif
 	{ ABORT, do_abort, 0, 0, NULL },
+	{ SAY, do_say, 0, 0, NULL },
 	{ NULL, NULL, 0, 0, NULL }
 };

@@ -13,7 +13,9 @@
  */
 
 #define ESCAPE_MAGIC	"escape 1"
-#define ABORT		"abort"	/* the name of a call that is no attempt */
+/* Names of what is no attempt. */
+#define ABORT		"abort"
+#define SAY		"say something"	/* to what is in place of stderr */
 #define ESCAPE_DONE	77	/* exit status of a program that was executed */
 
 /* Layers of the cage, to be left out one by one; ESCAPE_LAYERS has them. */
