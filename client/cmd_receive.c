@@ -253,7 +253,7 @@ receive_all(void)
 	    mono_ms());
 	if (t == NULL)
 		return (ui_fail(EXIT_USAGE, "out of memory"));
-	status = move_run(t, "receiving", loop_once);
+	status = move_run(t, "receiving");
 	if (status == 0)
 		session_reply(rcv.iq, NULL);
 	else

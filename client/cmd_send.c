@@ -374,7 +374,11 @@ send_all(void)
 	snd.walk = NULL;
 	if (t == NULL)
 		return (ui_fail(EXIT_USAGE, "out of memory"));
-	return (move_run(t, "sending", door_turn));
+	/*
+	 * The port has done its work: what happens to it, or to the stream,
+	 * is not to hold up the bytes.
+	 */
+	return (move_run(t, "sending"));
 }
 
 int

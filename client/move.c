@@ -70,18 +70,18 @@ move_watch(int fd, short events)
 
 /* Wait for what the transfer needs; 0: the user wants an end. */
 static int
-wait(struct transfer *t, int (*turn)(int64_t))
+wait(struct transfer *t)
 {
 	int64_t	 wake = transfer_wake(t);
 	int	 more;
 
 	move_watch(transfer_fd(t), transfer_events(t));
 	if (wake > mono_ms())
-		(void)turn(wake);
+		(void)loop_once(wake);
 	else {
 		/* There is work: see what else there is, but do not wait. */
 		loop_poke();
-		(void)turn(-1);
+		(void)loop_once(-1);
 	}
 	more = !loop_interrupted();
 	loop_del(transfer_fd(t));
@@ -127,14 +127,14 @@ verdict(const struct transfer *t)
 }
 
 int
-move_run(struct transfer *t, const char *label, int (*turn)(int64_t))
+move_run(struct transfer *t, const char *label)
 {
 	enum transfer_state	 state;
 	int			 code;
 
 	while ((state = transfer_step(t, mono_ms())) == TRANSFER_RUNNING) {
 		show_progress(t, label);
-		if (!wait(t, turn)) {
+		if (!wait(t)) {
 			transfer_stop(t, TRANSFER_STOPPED, mono_ms());
 			state = TRANSFER_FAILED;
 			break;

@@ -21,10 +21,10 @@ const struct transfer_hooks *move_hooks(void);
 void	move_watch(int, short);
 
 /*
- * move_run(t, label, turn):
- * Run ${t} to its end with ${turn}(until), which is loop_once() or does more,
- * and free it.  Return the exit code, after it was said what went wrong.
+ * move_run(t, label):
+ * Run ${t} to its end, which runs the loop, and free it.  Return the exit
+ * code, after it was said what went wrong.
  */
-int	move_run(struct transfer *, const char *, int (*)(int64_t));
+int	move_run(struct transfer *, const char *);
 
 #endif
