@@ -236,21 +236,29 @@ def attacks(table):
     return [Attack(row) for row in dict.fromkeys(rows)], longest
 
 
-def spawner_messages():
-    """Pairs (name, list of orders) that no spawner may send."""
-    def head(kind, ident=1, version=1, seq=0, more=b""):
-        return HEADER.pack(kind, version, ident, seq) + more
+def head(kind, more=b"", version=1):
+    return HEADER.pack(kind, version, 1, 0) + more
 
-    right = struct.pack("=ii", 4711, 0)
-    return {
-        "type": (head(READY), ()),
-        "worker": (message(CLIENT, 1), ()),
-        "unknown": (head(200), ()),
-        "short": (head(SPAWNED, more=right[:7]), ()),
-        "long": (head(EXITED, more=right + b"x"), ()),
-        "version": (head(SPAWNED, version=2, more=right), ()),
-        "huge": (head(EXITED).ljust(60000, b"\0"), ()),
-        "one": (b"x", ()),
-        "pipe": (head(SPAWNED, more=right), (0,)),
-        "eight": (head(EXITED, more=right), (1, 2, 3, 4, 5, 6, 7, 11)),
-    }
+
+PAIR = struct.pack("=ii", 4711, 0)      # pid or status, and error
+
+# What no spawner may say to control; the kinds of descriptors with it.
+TO_CONTROL = {
+    "type": (head(READY), ()),
+    "worker": (message(CLIENT, 1), ()),
+    "short": (head(SPAWNED, PAIR[:7]), ()),
+    "huge": (head(EXITED).ljust(60000, b"\0"), ()),
+    "pipe": (head(SPAWNED, PAIR), (0,)),
+    "eight": (head(EXITED, PAIR), (1, 2, 3, 4, 5, 6, 7, 11)),
+}
+
+# The same for the parent.
+TEXT = struct.pack("=II", 2, 0)         # a level, before the text of a LOG
+TO_PARENT = {
+    "state": (head(READY), ()),
+    "empty": (head(LOG, TEXT), ()),
+    "long": (head(LOG, TEXT + b"x" * 2049), ()),
+    "control": (head(10), ()),
+    "listener": (head(LOG, TEXT + b"x"), (6,)),
+    "eight": (head(LOG, TEXT + b"x"), (0, 1, 2, 3, 4, 5, 7, 8)),
+}

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import daemon
+import ports
 import servers
 import taken
 import tcp
@@ -266,7 +267,8 @@ def perform(scene, attack, other, longest):
 
 
 @pytest.mark.limit(120)
-@pytest.mark.parametrize("part", [0, 1])
+@pytest.mark.parametrize("part", [
+    0, pytest.param(1, marks=pytest.mark.slow)])
 def test_messages_of_a_worker(real_scene, server, part):
     """Type, length, version, id, sequence, descriptors and state, each wrong
     by itself and in pairs; a quarter on each server a time."""
@@ -463,3 +465,139 @@ def test_the_filter_keeps_descriptors(scene, workdir):
     slow.close()
     for relay in scene.relays:
         relay.check()
+
+
+# Spawners.
+
+class Spawner:
+    """The spawner of a scene, taken: a registration of mallory's made it
+    listen to us."""
+
+    def __init__(self, scene):
+        self.scene, self.passd = scene, scene.passd
+        self.pid = self.passd.one("spawner", 15)
+        self.mark = self.passd.mark()
+        lo, hi = self.passd.config.ports
+        known = ports.listening(lo, hi)
+        self.answer = scene.mallory.user.iq_async(
+            scene.mallory.service, "set", "<query xmlns='jabber:iq:pass'/>")
+        wait(lambda: ports.listening(lo, hi) - known, "nobody listens")
+        self.puppet = taken.Puppet((ports.listening(lo, hi) - known).pop())
+
+    def started(self, pid=99999):
+        """Say that the worker has been started, so that it is not asked of
+        the next spawner."""
+        self.puppet.send(taken.head(
+            taken.SPAWNED, taken.struct.pack("=ii", pid, 0)), flags=taken.ID)
+
+    def replaced(self):
+        """Another one is there, and whoever has asked is answered."""
+        self.puppet.close()
+        wait(lambda: not daemon.alive(self.pid), "it lives", 20)
+        wait(lambda: self.passd.kin("spawner") not in ([], [self.pid]),
+             "no new spawner", 20)
+        assert not self.answer(20).ok
+        for relay in self.scene.relays:
+            relay.check()
+        self.scene.new_user_works()
+
+
+@pytest.fixture
+def spawners(scene):
+    """spawners(): a Scene with a spawner that can be taken."""
+    def spawners():
+        made = scene(mallory=taken.SPAWNER)
+        # The two relays are by the first spawner, and outlive it.
+        made.spawner = None
+        return made
+    return spawners
+
+
+def threes(names):
+    """Few in one passd: the back-off grows."""
+    names = list(names)
+    return [names[n:n + 3] for n in range(0, len(names), 3)]
+
+
+@pytest.mark.limit(60)
+@pytest.mark.parametrize("names", threes(taken.TO_CONTROL), ids="-".join)
+def test_messages_of_a_spawner(spawners, names):
+    """It is replaced; who has a relay does not notice, and registrations
+    work again after the back-off."""
+    scene = spawners()
+    for name in names:
+        data, kinds = taken.TO_CONTROL[name]
+        spawner = Spawner(scene)
+        spawner.started()
+        spawner.puppet.send(data, flags=0, kinds=kinds)
+        scene.passd.wait_log(r"error spawner lost: \w+", 15, spawner.mark)
+        spawner.replaced()
+    scene.end()
+
+
+@pytest.mark.limit(60)
+@pytest.mark.parametrize("names", threes(taken.TO_PARENT), ids="-".join)
+def test_messages_of_a_spawner_to_the_parent(spawners, names):
+    scene = spawners()
+    parent = scene.passd.process.pid
+    for name in names:
+        data, kinds = taken.TO_PARENT[name]
+        spawner = Spawner(scene)
+        spawner.started()
+        spawner.puppet.order("P")
+        spawner.puppet.send(data, flags=0, kinds=kinds)
+        scene.passd.wait_log(r"error spawner pid=%d message=\d+ forbidden: "
+                             r".*; killed" % spawner.pid, 15, spawner.mark)
+        spawner.replaced()
+        assert scene.passd.process.pid == parent and scene.passd.alive()
+    scene.end()
+
+
+@pytest.mark.limit(60)
+def test_spawner_that_will_not_go(spawners):
+    """It neither reads nor leaves: the parent sees to it."""
+    scene = spawners()
+    spawner = Spawner(scene)
+    spawner.started()
+    spawner.puppet.send(b"x", flags=0)
+    scene.passd.wait_log(r"error spawner lost: ", 15, spawner.mark)
+    wait(lambda: not daemon.alive(spawner.pid), "it lives", 20)
+    spawner.replaced()
+    scene.end()
+
+
+@pytest.mark.limit(60)
+def test_spawner_that_forges_the_log(spawners):
+    """A line of its own is one line, and many are just many."""
+    scene = spawners()
+    spawner = Spawner(scene)
+    spawner.started()
+    spawner.puppet.order("P")
+    text = b"x\n2026-01-01T00:00:00.000Z info link up server=forged\x1b[2J"
+    spawner.puppet.send(taken.head(taken.LOG, taken.TEXT + text), flags=0)
+    line = scene.passd.wait_log(r"^.* info x.*$", since=spawner.mark)[0]
+    assert "server=forged" in line and "\x1b" not in line
+    assert not scene.passd.logged("^2026-01-01")
+    spawner.puppet.send(taken.head(taken.LOG, taken.TEXT + b"y" * 100),
+                        5000, taken.WAIT)
+    scene.check()
+    spawner.replaced()
+    scene.end()
+
+
+@pytest.mark.limit(60)
+def test_spawner_that_lies(spawners):
+    """About workers that are none, are others', or live: whoever it says
+    has ended may be lost, as he is in its power, but nobody else."""
+    scene = spawners()
+    spawner = Spawner(scene)
+    spawner.started(scene.passd.process.pid)
+    for kind in (taken.SPAWNED, taken.EXITED):
+        for ident in (0, 77, 4294967295):
+            for value in (0, -1, 1, 4711, scene.control):
+                spawner.puppet.send(taken.HEADER.pack(kind, 1, ident, 0) +
+                                    taken.struct.pack("=ii", value, 0),
+                                    flags=0)
+    spawner.puppet.send(b"", flags=0)       # cannot be told from its end
+    spawner.replaced()
+    scene.end()
