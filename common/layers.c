@@ -17,7 +17,9 @@ static struct layers	 own;
 void
 layers_held(uint32_t bits)
 {
-	own.held |= bits;
+	/* A worker holds what its spawner does: no page of its own for that. */
+	if ((own.held & bits) != bits)
+		own.held |= bits;
 }
 
 void

@@ -40,6 +40,13 @@ const char *sandbox_empty_net(void);
 const char *sandbox_spawner(int);
 
 /*
+ * sandbox_memory(size):
+ * Return ${size} bytes of zeroes for the spawner alone, for good: its workers
+ * do not have them, where the platform can do that.  NULL with errno.
+ */
+void	*sandbox_memory(size_t);
+
+/*
  * sandbox_fork(handle):
  * Spawner: fork(2).  In the spawner ${handle} gets what sandbox_kill() wants:
  * a pidfd where there are such, since a filter that allowed kill(2) would

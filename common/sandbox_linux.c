@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include <sys/types.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 
@@ -100,6 +101,25 @@ sandbox_spawner(int filter)
 	    filter == -1)
 		return (failed);
 	return (install(filter));
+}
+
+/*
+ * What the spawner writes to after a fork would be copied, and the copy
+ * before it stay with that worker: a page for each.
+ */
+void *
+sandbox_memory(size_t size)
+{
+	void	*p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED)
+		return (NULL);
+	if (madvise(p, size, MADV_DONTFORK) == -1) {
+		(void)munmap(p, size);
+		return (NULL);
+	}
+	return (p);
 }
 
 /*

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: ISC */
+#include <sys/types.h>
+#include <sys/mman.h>
+
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -22,6 +25,15 @@ sandbox_spawner(int filter)
 {
 	(void)filter;
 	return (NULL);
+}
+
+void *
+sandbox_memory(size_t size)
+{
+	void	*p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANON, -1, 0);
+
+	return (p == MAP_FAILED ? NULL : p);
 }
 
 pid_t

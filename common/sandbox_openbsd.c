@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: ISC */
+#include <sys/types.h>
+#include <sys/mman.h>
+
 #include <signal.h>
 #include <unistd.h>
 
@@ -57,6 +60,15 @@ sandbox_spawner(int filter)
 	 * "unix" and "recvfd" are the workers', who inherit the promise.
 	 */
 	return (promise("stdio proc unix recvfd"));
+}
+
+void *
+sandbox_memory(size_t size)
+{
+	void	*p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANON, -1, 0);
+
+	return (p == MAP_FAILED ? NULL : p);
 }
 
 pid_t

@@ -37,9 +37,17 @@ struct child {
 	unsigned int	 tell;		/* TELL_* */
 };
 
-static struct child	*children;
-static size_t		 nchildren, children_size;
-static size_t		 untold;	/* how many have something to tell */
+#define CHILDREN_MAX	65536	/* a port has a number of 16 bits */
+
+/* What it writes all the time, in memory that no worker inherits. */
+struct desk {
+	struct msg_in	 in;		/* from control */
+	size_t		 nchildren;
+	size_t		 untold;	/* how many have something to tell */
+	struct child	 children[CHILDREN_MAX];
+};
+
+static struct desk	*desk;
 static int		 parent_fd = MSG_CHANNEL_FD;
 static int		 control_fd = -1;
 static int		 signal_pipe[2];
@@ -121,18 +129,11 @@ boot(void)
 static struct child *
 child_new(uint32_t id)
 {
-	struct child	*grown, *c;
-	size_t		 size;
+	struct child	*c;
 
-	if (nchildren == children_size) {
-		size = children_size == 0 ? 64 : children_size * 2;
-		grown = reallocarray(children, size, sizeof(*children));
-		if (grown == NULL)
-			return (NULL);
-		children = grown;
-		children_size = size;
-	}
-	c = &children[nchildren++];
+	if (desk->nchildren == CHILDREN_MAX)
+		return (NULL);
+	c = &desk->children[desk->nchildren++];
 	memset(c, 0, sizeof(*c));
 	c->id = id;
 	c->pid = c->handle = -1;
@@ -144,25 +145,25 @@ child_new(uint32_t id)
  * and forget what the spawner had set up.
  */
 static void
-become_worker(struct msg_in *in)
+become_worker(const struct msg_limits *limits, const int *fds, size_t nfds)
 {
 	int	 high[MSG_FDS_MAX];
 	size_t	 i;
 
 	(void)signal(SIGCHLD, SIG_DFL);
 	/* Out of the way first: the numbers may overlap. */
-	for (i = 0; i < in->nfds; i++) {
-		high[i] = fcntl(in->fds[i], F_DUPFD_CLOEXEC,
+	for (i = 0; i < nfds; i++) {
+		high[i] = fcntl(fds[i], F_DUPFD_CLOEXEC,
 		    WORKER_CHANNEL + MSG_FDS_MAX);
 		if (high[i] == -1)
 			_exit(1);
 	}
-	for (i = 0; i < in->nfds; i++) {
+	for (i = 0; i < nfds; i++) {
 		if (dup2(high[i], WORKER_CHANNEL + (int)i) == -1)
 			_exit(1);
 	}
-	closefrom(WORKER_CHANNEL + (int)in->nfds);
-	worker_main(&in->limits, in->nfds - 1);
+	closefrom(WORKER_CHANNEL + (int)nfds);
+	worker_main(limits, nfds - 1);
 }
 
 /* Control is told later, with all the other news. */
@@ -172,28 +173,33 @@ not_spawned(uint32_t id, int error)
 	struct child	*c;
 
 	if ((c = child_new(id)) == NULL)
-		die("out of memory");
+		return;
 	c->error = error;
 	c->tell = TELL_SPAWNED;
-	untold++;
+	desk->untold++;
 }
 
 static void
-spawn(struct msg_in *in)
+spawn(const struct msg_in *in)
 {
-	struct child	*c;
-	pid_t		 pid;
+	struct msg_limits	 limits = in->limits;
+	struct child		*c;
+	size_t			 nfds = in->nfds;
+	pid_t			 pid;
+	int			 fds[MSG_FDS_MAX];
 
-	/* First the memory, so that no worker runs unaccounted for. */
+	/* No worker runs unaccounted for; control sees its channel end. */
 	if ((c = child_new(in->hdr.id)) == NULL)
-		die("out of memory");
+		return;
+	memcpy(fds, in->fds, sizeof(fds));
+	/* The worker has its stack, but not what is on the desk. */
 	if ((pid = sandbox_fork(&c->handle)) == 0)
-		become_worker(in);
+		become_worker(&limits, fds, nfds);
 	c->pid = pid;
 	if (pid == -1)
 		c->error = errno;
 	c->tell = TELL_SPAWNED;
-	untold++;
+	desk->untold++;
 }
 
 static void
@@ -201,11 +207,11 @@ kill_worker(uint32_t id)
 {
 	size_t	 i;
 
-	for (i = 0; i < nchildren; i++) {
+	for (i = 0; i < desk->nchildren; i++) {
 		/* Not reaped yet, so the number cannot be another's. */
-		if (children[i].id == id && children[i].pid > 0)
-			(void)sandbox_kill(children[i].handle,
-			    children[i].pid);
+		if (desk->children[i].id == id && desk->children[i].pid > 0)
+			(void)sandbox_kill(desk->children[i].handle,
+			    desk->children[i].pid);
 	}
 }
 
@@ -217,17 +223,17 @@ reap(void)
 	int	 status;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		for (i = 0; i < nchildren; i++) {
-			if (children[i].pid != pid)
+		for (i = 0; i < desk->nchildren; i++) {
+			if (desk->children[i].pid != pid)
 				continue;
-			children[i].pid = -1;
-			children[i].status = status;
-			if (children[i].handle != -1)
-				(void)close(children[i].handle);
-			children[i].handle = -1;
-			if (children[i].tell == 0)
-				untold++;
-			children[i].tell |= TELL_EXITED;
+			desk->children[i].pid = -1;
+			desk->children[i].status = status;
+			if (desk->children[i].handle != -1)
+				(void)close(desk->children[i].handle);
+			desk->children[i].handle = -1;
+			if (desk->children[i].tell == 0)
+				desk->untold++;
+			desk->children[i].tell |= TELL_EXITED;
 			break;
 		}
 	}
@@ -268,16 +274,16 @@ tell(void)
 {
 	size_t	 i;
 
-	for (i = 0; i < nchildren && untold > 0;) {
-		if (children[i].tell != 0) {
+	for (i = 0; i < desk->nchildren && desk->untold > 0;) {
+		if (desk->children[i].tell != 0) {
 			if (control_fd == -1)
-				children[i].tell = 0;
-			else if (tell_child(&children[i]) == -1)
+				desk->children[i].tell = 0;
+			else if (tell_child(&desk->children[i]) == -1)
 				return;
-			untold--;
+			desk->untold--;
 		}
-		if (children[i].pid == -1)
-			children[i] = children[--nchildren];
+		if (desk->children[i].pid == -1)
+			desk->children[i] = desk->children[--desk->nchildren];
 		else
 			i++;
 	}
@@ -294,19 +300,19 @@ close_control(void)
 static enum msg_result
 take_command(void)
 {
-	static struct msg_in	 in;
-	enum msg_result		 r;
+	struct msg_in	*in = &desk->in;
+	enum msg_result	 r;
 
-	r = msg_recv(control_fd, EDGE_CONTROL_SPAWNER, MSG_ST_RUN, &in);
+	r = msg_recv(control_fd, EDGE_CONTROL_SPAWNER, MSG_ST_RUN, in);
 	if (r == MSG_LOST)
-		not_spawned(in.hdr.id, EMFILE);
+		not_spawned(in->hdr.id, EMFILE);
 	if (r != MSG_OK)
 		return (r);
-	if (in.hdr.type == MSG_SPAWN)
-		spawn(&in);
+	if (in->hdr.type == MSG_SPAWN)
+		spawn(in);
 	else
-		kill_worker(in.hdr.id);
-	msg_close_fds(&in);
+		kill_worker(in->hdr.id);
+	msg_close_fds(in);
 	return (r);
 }
 
@@ -338,15 +344,15 @@ stop(void)
 	size_t		 i, alive;
 	int		 waited;
 
-	for (i = 0; i < nchildren; i++) {
-		if (children[i].pid > 0)
-			(void)sandbox_kill(children[i].handle,
-			    children[i].pid);
+	for (i = 0; i < desk->nchildren; i++) {
+		if (desk->children[i].pid > 0)
+			(void)sandbox_kill(desk->children[i].handle,
+			    desk->children[i].pid);
 	}
 	for (waited = 0; waited < STOP_WAIT_MS; waited += 20) {
 		reap();
-		for (alive = 0, i = 0; i < nchildren; i++)
-			alive += children[i].pid > 0;
+		for (alive = 0, i = 0; i < desk->nchildren; i++)
+			alive += desk->children[i].pid > 0;
 		if (alive == 0)
 			break;
 		(void)poll(&pfd, 1, 20);
@@ -374,7 +380,7 @@ retire(void)
 		continue;
 	reap();
 	tell();
-	for (waited = 0; untold > 0 && waited < RETIRE_WAIT_MS;
+	for (waited = 0; desk->untold > 0 && waited < RETIRE_WAIT_MS;
 	    waited += 20) {
 		(void)poll(&pfd, 1, 20);
 		tell();
@@ -436,6 +442,8 @@ spawner_main(void)
 	char		 drain[64];
 
 	setup_signals();
+	if ((desk = sandbox_memory(sizeof(*desk))) == NULL)
+		die("memory");
 	boot();
 	for (;;) {
 		pfd[0].fd = parent_fd;
@@ -444,7 +452,7 @@ spawner_main(void)
 		pfd[1].events = POLLIN;
 		pfd[2].fd = control_fd;
 		/* While control does not read, it gets no new workers. */
-		pfd[2].events = untold > 0 ? POLLOUT : POLLIN;
+		pfd[2].events = desk->untold > 0 ? POLLOUT : POLLIN;
 		if (poll(pfd, 3, -1) == -1)
 			continue;	/* EINTR */
 		if (pfd[1].revents != 0) {
@@ -456,7 +464,7 @@ spawner_main(void)
 			read_control();
 		if (pfd[0].revents != 0)
 			read_parent();
-		if (untold > 0)
+		if (desk->untold > 0)
 			tell();
 	}
 }

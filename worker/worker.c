@@ -18,13 +18,9 @@
 #define MESSAGE_BURST	64	/* messages from control a turn */
 #define BLIND_MS	20	/* between two turns without poll(2) */
 
-#define POLL_CHANNEL	0
-#define POLL_LISTEN	1
-#define POLL_SLOTS	(POLL_LISTEN + LISTEN_MAX)
-#define POLL_MAX	(POLL_SLOTS + SLOTS_MAX * SLOT_POLL_MAX)
+#define PAGE		4096
 
-struct worker		 worker;
-static struct pollfd	 pollset[POLL_MAX];
+struct worker		 worker __attribute__((__aligned__(PAGE)));
 
 void
 worker_close_listeners(void)
@@ -205,18 +201,18 @@ fill_pollset(int unsent, int64_t now)
 	size_t		 i, n = POLL_SLOTS;
 
 	worker.paused = now < worker.listen_again;
-	pollset[POLL_CHANNEL].fd = worker.channel;
-	pollset[POLL_CHANNEL].events =
+	worker.pollset[POLL_CHANNEL].fd = worker.channel;
+	worker.pollset[POLL_CHANNEL].events =
 	    (short)(unsent ? POLLIN | POLLOUT : POLLIN);
 	for (i = 0; i < LISTEN_MAX; i++) {
-		pollset[POLL_LISTEN + i].fd = worker.paused ||
+		worker.pollset[POLL_LISTEN + i].fd = worker.paused ||
 		    !report_room() ? -1 : worker.listeners[i];
-		pollset[POLL_LISTEN + i].events = POLLIN;
+		worker.pollset[POLL_LISTEN + i].events = POLLIN;
 	}
 	for (i = 0; i < worker.nactive; i++) {
 		s = &worker.slots[worker.active[i]];
 		s->poll_at = n;
-		s->poll_n = slot_poll(s, &pollset[n]);
+		s->poll_n = slot_poll(s, &worker.pollset[n]);
 		n += s->poll_n;
 	}
 	return (n);
@@ -234,8 +230,9 @@ poll_blind(size_t n)
 
 	(void)poll(NULL, 0, BLIND_MS);
 	for (i = 0; i < n; i++)
-		pollset[i].revents = (short)(pollset[i].fd == -1 ? 0 :
-		    pollset[i].events);
+		worker.pollset[i].revents = (short)(
+		    worker.pollset[i].fd == -1 ? 0 :
+		    worker.pollset[i].events);
 }
 
 static int
@@ -275,7 +272,7 @@ turn_slots(int64_t now)
 	for (i = 0; i < n; i++) {
 		s = &worker.slots[todo[i]];
 		if (s->state != SLOT_FREE && s->poll_n != 0)
-			slot_turn(s, &pollset[s->poll_at], now);
+			slot_turn(s, &worker.pollset[s->poll_at], now);
 	}
 }
 
@@ -320,7 +317,7 @@ turn(void)
 
 	unsent = report_flush(now) == 0;
 	n = fill_pollset(unsent, now);
-	if (poll(pollset, (nfds_t)n, poll_timeout(now)) == -1) {
+	if (poll(worker.pollset, (nfds_t)n, poll_timeout(now)) == -1) {
 		if (errno == EINTR)
 			return;
 		poll_blind(n);
@@ -328,12 +325,12 @@ turn(void)
 	now = mono_ms();
 	turn_slots(now);
 	run_timers(now);
-	if (pollset[POLL_CHANNEL].revents != 0) {
+	if (worker.pollset[POLL_CHANNEL].revents != 0) {
 		reserve_give();
 		read_control(now);
 	}
 	for (i = 0; i < LISTEN_MAX; i++) {
-		if (pollset[POLL_LISTEN + i].revents != 0)
+		if (worker.pollset[POLL_LISTEN + i].revents != 0)
 			accept_clients(&worker.listeners[i], now);
 	}
 	if (worker.nactive > 0)

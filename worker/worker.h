@@ -56,6 +56,17 @@ struct slot {
 	size_t		 poll_n;
 };
 
+/* Where what is in the poll set; of a slot at most SLOT_POLL_MAX entries. */
+#define SLOT_POLL_MAX	(1 + LISTEN_MAX + LEGS_MAX)
+#define POLL_CHANNEL	0
+#define POLL_LISTEN	1
+#define POLL_SLOTS	(POLL_LISTEN + LISTEN_MAX)
+#define POLL_MAX	(POLL_SLOTS + SLOTS_MAX * SLOT_POLL_MAX)
+
+/*
+ * What a port without clients uses comes first, and in one page: there may
+ * be ten thousand of them.
+ */
 struct worker {
 	uint32_t	 id;
 	int		 channel;	/* -1: control is gone */
@@ -69,6 +80,7 @@ struct worker {
 	uint32_t	 last_session;
 	size_t		 nactive;
 	uint16_t	 active[SLOTS_MAX];	/* slots in use, any order */
+	struct pollfd	 pollset[POLL_MAX];
 	struct slot	 slots[SLOTS_MAX];
 };
 
@@ -144,7 +156,6 @@ void	slot_end_relays(enum cause, int64_t);
  * Fill in what ${s} waits for, at most SLOT_POLL_MAX entries.  Return how
  * many.
  */
-#define SLOT_POLL_MAX	(1 + LISTEN_MAX + LEGS_MAX)
 size_t	slot_poll(const struct slot *, struct pollfd *);
 
 /* slot_turn(s, pfd, now): act on what poll(2) found for ${s}. */
