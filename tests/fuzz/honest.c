@@ -345,6 +345,7 @@ read_commands(struct world_worker *k, unsigned int n)
 		case MSG_NOTHING:
 			n = 0;
 			break;
+		case MSG_LOST:
 		case MSG_BAD:
 			FUZZ_CHECK(0, "control sent %s", in->why);
 			break;
