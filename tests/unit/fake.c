@@ -42,6 +42,7 @@ static int		 parent_fd = -1;
 static char		*log_text;
 static size_t		 log_len;
 static int64_t		 ahead;		/* of the real clock, ms */
+static int64_t		 stepped;	/* the time of day, s */
 
 /* ---- what the other modules would provide -------------------------------*/
 
@@ -60,7 +61,8 @@ clock_gettime(clockid_t id, struct timespec *ts)
 			ts->tv_sec++;
 			ts->tv_nsec -= 1000000000;
 		}
-	}
+	} else
+		ts->tv_sec += (time_t)stepped;
 	return (0);
 }
 
@@ -325,6 +327,13 @@ void
 fake_sleep(int64_t ms)
 {
 	ahead += ms;
+	fake_loop();
+}
+
+void
+fake_step(int64_t seconds)
+{
+	stepped += seconds;
 	fake_loop();
 }
 

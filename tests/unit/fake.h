@@ -55,6 +55,13 @@ void	fake_loop(void);
 void	fake_sleep(int64_t);
 
 /*
+ * fake_step(seconds):
+ * Somebody sets the time of day, forward or, if negative, back, without any
+ * time going by; fake_loop().
+ */
+void	fake_step(int64_t);
+
+/*
  * fake_parse(xml):
  * Return the stanza that the text ${xml} is, as it comes from the server;
  * the caller frees it.

@@ -458,6 +458,38 @@ Test(port, expire_counts_from_the_change)
 	expect_notice(w.port, " expire");
 }
 
+/* Whoever sets the clock ends nothing, and keeps nothing alive. */
+Test(port, time_of_day_is_set)
+{
+	static const int64_t	 steps[] = {
+		3600, -7200, 86400LL * 365 * 30, -86400LL * 365 * 40
+	};
+	struct fake_worker	 w;
+	size_t			 i;
+
+	(void)fake_register(&w, ALICE, "<expire>60</expire>");
+	fake_client(&w, 1, "198.51.100.7", 40100);
+	(void)fake_expect(&w, MSG_RENDEZVOUS);
+	cr_assert_not_null(fake_sent());
+	for (i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		fake_step(steps[i]);
+		fake_sleep(1000);
+		cr_expect(fake_quiet(&w));
+	}
+	/* The answer is due after 30 seconds, the port's end after 60. */
+	fake_sleep(25 * 1000);
+	cr_expect(fake_quiet(&w));
+	fake_sleep(1100);
+	cr_expect_eq(fake_expect(&w, MSG_DROP)->session.cause,
+	    CAUSE_ANSWER_TIMEOUT);
+	fake_step(-3600);
+	fake_sleep(28 * 1000);
+	cr_expect(fake_quiet(&w));
+	fake_sleep(2000);
+	(void)fake_expect(&w, MSG_CLOSE);
+	expect_notice(w.port, " expire");
+}
+
 /* The lifetime is the most that a port may live, in all. */
 Test(port, change_does_not_make_it_live_for_ever)
 {
