@@ -61,9 +61,16 @@ priv_drop(const char *dir, uid_t uid, gid_t gid)
 	return (NULL);
 }
 
+/* An enumeration where _GNU_SOURCE is defined, else an int. */
+#ifdef __GLIBC__
+typedef __rlimit_resource_t resource;
+#else
+typedef int resource;
+#endif
+
 /* Let no more than ${max} of ${what} be had, for good, and see that it is. */
 static int
-limit(int what, rlim_t max)
+limit(resource what, rlim_t max)
 {
 	struct rlimit	 rl;
 
