@@ -15,6 +15,7 @@
 #include "xalloc.h"
 
 #define RENEW_MIN_MS	10000	/* never ask more often */
+#define MOVE_MS		2000	/* for a service that is not back yet */
 
 static struct {
 	const struct door_ops	*ops;
@@ -24,7 +25,8 @@ static struct {
 	uint64_t		 expire;	/* as asked for */
 	int64_t			 opened;	/* when it was registered */
 	int64_t			 renew;		/* when to renew; -1: never */
-	int			 came_back;	/* with another stream */
+	int64_t			 move;		/* when to ask; -1: not to */
+	int			 moving;	/* attempts so far */
 } door;
 
 const struct pass_port *
@@ -202,6 +204,23 @@ plan_renewal(void)
 	door.renew = mono_ms() + (ms < RENEW_MIN_MS ? RENEW_MIN_MS : ms);
 }
 
+static void
+on_session(enum session_event what)
+{
+	struct event	 e;
+
+	ui_event(&e, what == SESSION_LOST ? "offline" : "online");
+	ui_end(&e);
+	if (what == SESSION_LOST)
+		ui_say("the XMPP stream is lost; sessions go on, new ones "
+		    "have to wait");
+	else {
+		ui_say("logged in again");
+		door.move = mono_ms();
+		door.moving = 0;
+	}
+}
+
 int
 door_open(const struct options *o, const struct door_ops *ops,
     unsigned int flags, uint64_t expire)
@@ -213,6 +232,8 @@ door_open(const struct options *o, const struct door_ops *ops,
 	door.flags = flags;
 	door.expire = expire;
 	door.state = DOOR_OPEN;
+	door.move = -1;
+	session_watch(on_session);
 	gate_init(o, (flags & DOOR_ALL) != 0);
 	if ((status = client_service(o, service, sizeof(service))) != 0)
 		return (status);
@@ -250,13 +271,17 @@ move_port(void)
 	int			 gone, oneshot = door.flags & DOOR_ONESHOT;
 	uint64_t		 left = time_left();
 
+	door.move = -1;
 	if (pass_change(&door.port, left, oneshot, &gone) == 0) {
 		plan_renewal();
 		announce("kept");
 		return;
 	}
 	if (!gone) {
-		door.renew = mono_ms() + RENEW_MIN_MS;
+		/* The service may take longer to come back than we did. */
+		if (door.moving++ == 0)
+			ui_say("%s does not answer yet", old.service);
+		door.move = mono_ms() + MOVE_MS;
 		return;
 	}
 	if (pass_register(&door.port, old.service, left, oneshot) != 0) {
@@ -285,39 +310,25 @@ renew_port(void)
 		door.renew = mono_ms() + RENEW_MIN_MS;
 }
 
-static void
-on_session(enum session_event what)
-{
-	struct event	 e;
-
-	ui_event(&e, what == SESSION_LOST ? "offline" : "online");
-	ui_end(&e);
-	if (what == SESSION_LOST)
-		ui_say("the XMPP stream is lost; sessions go on, new ones "
-		    "have to wait");
-	else {
-		ui_say("logged in again");
-		door.came_back = 1;
-	}
-}
-
 int
 door_turn(int64_t until)
 {
-	session_watch(on_session);
-	if (door.state == DOOR_OPEN && session_online()) {
-		if (door.came_back) {
-			door.came_back = 0;
-			move_port();
-		} else if (door.renew != -1 && mono_ms() >= door.renew)
-			renew_port();
-	}
-	if (door.state == DOOR_OPEN && door.renew != -1 &&
-	    session_online() && (until == -1 || door.renew < until)) {
-		(void)loop_once(door.renew);
-		return (!loop_interrupted());
-	}
-	return (loop_once(until));
+	int64_t	 next = until;
+
+	if (door.state != DOOR_OPEN || !session_online())
+		return (loop_once(until));
+	if (door.move != -1 && mono_ms() >= door.move)
+		move_port();
+	else if (door.renew != -1 && mono_ms() >= door.renew)
+		renew_port();
+	if (door.move != -1 && (next == -1 || door.move < next))
+		next = door.move;
+	if (door.renew != -1 && (next == -1 || door.renew < next))
+		next = door.renew;
+	if (next == until)
+		return (loop_once(until));
+	(void)loop_once(next);
+	return (!loop_interrupted());
 }
 
 void

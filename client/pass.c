@@ -202,9 +202,9 @@ pass_change(struct pass_port *p, uint64_t expire, int oneshot, int *gone)
 		el_error(reply, &e);
 		*gone = strcmp(e.condition, "item-not-found") == 0 ||
 		    strcmp(e.condition, "not-authorized") == 0;
-		code = *gone ? EXIT_SERVICE : pass_explain(p->service, &e);
+		code = EXIT_SERVICE;
 	} else
-		code = no_answer(p->service, status);
+		code = EXIT_TIMEOUT;
 	if (reply != NULL)
 		xmpp_stanza_release(reply);
 	return (code);

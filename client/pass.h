@@ -37,9 +37,8 @@ int	pass_register(struct pass_port *, const char *, uint64_t, int);
 
 /*
  * pass_change(port, expire, oneshot, gone):
- * Change a port, whose owner becomes our present JID.  As pass_register(),
- * but nothing is said, and an exit code returned, if the port is no more:
- * ${gone} is then 1.
+ * Change a port, whose owner becomes our present JID.  Return 0, or an exit
+ * code; nothing is said.  ${gone} is 1 if the port is no more, or another's.
  */
 int	pass_change(struct pass_port *, uint64_t, int, int *);
 

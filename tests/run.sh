@@ -35,7 +35,7 @@ wanted=${*:-$all}
 # shellcheck disable=SC2086 # a list of words
 need_packages $LIB_BUILD_PACKAGES clang libclang-rt-dev \
     libcriterion-dev libstrophe-dev \
-    libsodium-dev \
+    libsodium-dev openssl openssh-client openssh-server rsync \
     prosody ejabberd haproxy mandoc procps systemd \
     python3 python3-pytest python3-pytest-xdist python3-slixmpp
 

@@ -14,7 +14,8 @@
 #			wire with packets of that size (no segmentation offload)
 #	--no-passd	only the others
 #	PASSD, PASSD_WORKER: the programs; ./passd and ./passd-worker if unset
-# How fast passcat send is, beside scp, says transfer.py.
+# How fast passcat send is, beside scp, says transfer.py; passcat listen, beside
+# nc, listen.py.
 # Traffic is on loopback only, everything is in a temporary directory, the
 # system's HAProxy service is not touched.
 set -eu

@@ -49,7 +49,9 @@ class Running:
         return self.errors.decode("utf-8", "replace")
 
     def event(self, name, timeout=20, **fields):
-        """The next event of that name, and with those fields."""
+        """The next event of that name (one of those names), and with those
+        fields."""
+        names = name if isinstance(name, tuple) else (name,)
         end = time.monotonic() + timeout
         while True:
             try:
@@ -62,7 +64,7 @@ class Running:
                                                 self.text()))
                 continue
             self.seen.append(event)
-            if event["event"] == name and all(
+            if event["event"] in names and all(
                     event.get(key) == value for key, value in fields.items()):
                 return event
 
