@@ -211,7 +211,10 @@ skipped(int user)
 {
 #ifdef WITH_SANITIZERS
 	(void)user;
-	cr_skip_test("sanitizers: their filters let more through");
+	(void)printf("escape: skipped, the filters of a build with sanitizers "
+	    "let more through\n");
+	(void)fflush(stdout);
+	cr_skip_test("sanitizers");
 #endif
 	if (!user && geteuid() != 0)
 		cr_skip_test("not root");
