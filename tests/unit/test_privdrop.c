@@ -87,8 +87,14 @@ no_dir(const char *dir)
 	return (step != NULL && strcmp(step, "chroot") == 0 ? 0 : 1);
 }
 
+#ifdef __GLIBC__
+typedef __rlimit_resource_t resource;	/* an enumeration */
+#else
+typedef int resource;
+#endif
+
 static int
-limited(int what, rlim_t max)
+limited(resource what, rlim_t max)
 {
 	struct rlimit	 rl;
 
