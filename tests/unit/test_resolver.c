@@ -90,7 +90,10 @@ look_up(const char *host, uint32_t flags)
 	} while (in.hdr.type == MSG_LOG);
 	cr_assert_eq(in.hdr.type, MSG_RESOLVED);
 	cr_assert_eq(waitpid(pid, &status, 0), pid);
+#ifndef WITH_SANITIZERS
+	/* Their look for leaks at the end is more than the filter allows. */
 	cr_assert_eq(status, 0, "status %#x", (unsigned int)status);
+#endif
 	close(chan);
 	return (in.resolved.count);
 }

@@ -71,7 +71,8 @@ lock_in(int filter, int files)
 
 	if (files != 0 && setrlimit(RLIMIT_NOFILE, &rl) == -1)
 		_exit(2);
-	if (priv_lock(1, RLIM_INFINITY) != NULL || sandbox_spawner(filter) != NULL)
+	if (priv_lock(1, RLIM_INFINITY) != NULL ||
+	    sandbox_spawner(filter) != NULL)
 		_exit(2);
 }
 
