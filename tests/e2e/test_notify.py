@@ -247,7 +247,7 @@ def test_capabilities_suffice(launch, fake):
     names = [name.removeprefix("CAP_").lower()
              for name in setting("CapabilityBoundingSet")]
     assert names
-    cages = r"cage process=spawner.*layers=(.*)"
+    cages = r"info cage (parent=.*)"
     plain = launch(fake, fake.people)
     layers = plain.wait_log(cages)[1]
     plain.stop()
