@@ -319,7 +319,7 @@ decloak_begin(void)
 	if (policy == NULL || policy->ndecloak == 0)
 		return;
 	p = el_new("presence", NULL);
-	el_num(el_add(p, "priority", NULL), 0);
+	el_text(el_add(p, "priority", NULL), "-1");
 	session_send(p);
 }
 

@@ -60,9 +60,14 @@ EXTRA_passcat_SOURCES = common/sanitize.c
 passcat_CPPFLAGS = $(libclient_a_CPPFLAGS)
 passcat_LDADD = libclient.a libtransfer.a libcommon.a $(CLIENT_LIBS)
 
+# bash finds a completion by the name of its file.
 if PASSCAT
 noinst_LIBRARIES += libclient.a
 bin_PROGRAMS += passcat
+man1_MANS = man/passcat.1
+bashcompdir = $(datadir)/bash-completion/completions
+bashcomp_DATA = etc/bash/passcat
 endif
+EXTRA_DIST += man/passcat.1 etc/bash/passcat
 EXTRA_LIBRARIES = libclient.a
 EXTRA_PROGRAMS = passcat

@@ -15,6 +15,7 @@ import struct
 import subprocess
 import termios
 import time
+from pathlib import Path
 
 import pytest
 
@@ -433,3 +434,34 @@ def test_cage(cat, secure):
     assert re.search(r"^Seccomp:\s+2$", status, re.M)
     assert talk(address) == b""
     assert listener.wait() == DONE
+
+
+# What comes with it.
+
+TOP = Path(__file__).resolve().parents[2]
+
+
+def completed(*words):
+    """What bash offers after these words."""
+    script = ('. "$0"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _passcat; '
+              'printf "%s\\n" "${COMPREPLY[@]}"')
+    said = subprocess.run(["bash", "-c", script, TOP / "etc/bash/passcat",
+                           "passcat", *words], capture_output=True, text=True,
+                          check=True, timeout=20)
+    return said.stdout.split()
+
+
+def test_completion(cat):
+    """It knows the commands that the help names, and the options that the
+    manual page has."""
+    usage = cat.run("-h", account=False).output.decode()
+    commands = re.findall(r"passcat \[options\] (\w+)", usage)
+    assert sorted(completed("")) == sorted(commands)
+    page = (TOP / "man/passcat.1").read_text()
+    options = {"--" + name for name in re.findall(
+        r"^\.It .*?Fl -([a-z-]+)", page, re.M)}
+    offered = set()
+    for command in commands:
+        offered |= set(completed(command, "--"))
+    assert offered == options
+    assert "--proxy-protocol" not in completed("list", "--")
