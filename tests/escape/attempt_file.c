@@ -270,7 +270,7 @@ const struct attempt	 file_attempts[] = {
 	{ "mknod a disk", do_disk, W | R | K, 0, NULL },
 	{ "unlink", do_unlink, W, ENOENT, NULL },
 	{ "rename", do_rename, W, ENOENT, NULL },
-	{ "memfd_create", do_memfd, W | C, 0, NULL },
+	{ "memfd_create", do_memfd, W, 0, NULL },
 	{ "memfd_secret", do_secret, W | K, 0, NULL },
 	{ "chroot", do_chroot, W | C | R, 0, NULL },
 	{ "mount", do_mount, W | C | R | K, 0, NULL },

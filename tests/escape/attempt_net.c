@@ -582,7 +582,7 @@ const struct attempt	 net_attempts[] = {
 	{ "TCP: listen, never bound", listen_unbound, W | C | O, 0,
 	    "Landlock does not see it; no accept" },
 	{ "MPTCP: socket, connect", mptcp_connect, W | C | K, 0, NULL },
-	{ "SCTP: socket", socket_sctp, W | C | K, 0, NULL },
+	{ "SCTP: socket", socket_sctp, W | K, 0, NULL },
 	{ "UDP: socket, sendto", udp_send, W | C, 0, NULL },
 	{ "UDP over IPv6: socket", socket_v6, W | K, 0, NULL },
 	{ "UNIX: socket, connect path", unix_path, W | C, 0, NULL },
