@@ -3,6 +3,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -230,44 +231,95 @@ times(struct timespec ts[2], int64_t sec, uint32_t nsec)
  * since, and then what we have cannot get it.
  */
 static enum transfer_code
-leave_finished(struct store *s, const char *path, int complete)
+leave_finished(struct store *s, const char *path, uint64_t entries)
 {
 	char		 part[FNAME_SIZE];
 	struct stat	 st;
 
-	if (!complete || (is_top(path) && fstatat(s->root,
+	if (entries == STORE_LACKS || (is_top(path) && fstatat(s->root,
 	    fname_part(path, part), &st, AT_SYMLINK_NOFOLLOW) == 0))
 		return (TRANSFER_EXISTS);
 	return (compare_dir(s, path));
 }
 
+static int	 count_below(int, const char *, int, uint64_t *);
+
+/* Count one entry, and what is below it; ".": nothing. */
+static int
+count_entry(int dir, const char *name, int depth, uint64_t *n)
+{
+	struct stat	 st;
+
+	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+		return (0);
+	(*n)++;
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == -1)
+		return (-1);
+	return (S_ISDIR(st.st_mode) ? count_below(dir, name, depth + 1, n) :
+	    0);
+}
+
+/* Add to ${n} how many entries there are below the directory ${name}. */
+static int
+count_below(int dir, const char *name, int depth, uint64_t *n)
+{
+	struct dirent	*e;
+	DIR		*d;
+	int		 fd, r = 0;
+
+	if (depth > FNAME_DEPTH_MAX ||
+	    (fd = openat(dir, name, OPEN_DIR)) == -1)
+		return (-1);
+	if ((d = fdopendir(fd)) == NULL) {
+		close(fd);
+		return (-1);
+	}
+	while (r == 0 && (e = readdir(d)) != NULL)
+		r = count_entry(fd, e->d_name, depth, n);
+	closedir(d);
+	return (r);
+}
+
+static enum transfer_code
+name_dir(int dir, const char *part, const char *leaf, uint64_t entries)
+{
+	uint64_t	 n = 0;
+
+	if (entries == STORE_LACKS || count_below(dir, part, 0, &n) == -1 ||
+	    n != entries)
+		return (TRANSFER_INCOMPLETE);
+	/* At worst this replaces an empty directory. */
+	if (renameat(dir, part, dir, leaf) == -1)
+		return (errno == ENOTDIR ? TRANSFER_EXISTS :
+		    store_code(errno));
+	return (TRANSFER_STORED);
+}
+
 enum transfer_code
 store_leave(struct store *s, const char *path, int64_t sec, uint32_t nsec,
-    int complete)
+    uint64_t entries)
 {
-	struct timespec	 ts[2];
-	const char	*leaf, *name;
-	char		 part[FNAME_SIZE];
-	int		 dir;
+	enum transfer_code	 code;
+	struct timespec		 ts[2];
+	const char		*leaf, *name;
+	char			 part[FNAME_SIZE];
+	int			 dir;
 
 	if (tree_of(s, path) == FINISHED)
-		return (leave_finished(s, path, complete));
+		return (leave_finished(s, path, entries));
 	if ((dir = parent(s, UNFINISHED, path, &leaf)) == -1)
 		return (store_code(errno));
 	name = is_top(path) ? fname_part(leaf, part) : leaf;
+	/* An unfinished file is not to get its name like this. */
+	if ((code = check_dir(dir, name)) != TRANSFER_STORED)
+		return (code);
 	/* A file system may not know such a time: that is no failure. */
 	times(ts, sec, nsec);
 	(void)utimensat(dir, name, ts, AT_SYMLINK_NOFOLLOW);
 	if (!is_top(path))
 		return (TRANSFER_STORED);
 	forget_dir(s);
-	if (!complete)
-		return (TRANSFER_INCOMPLETE);
-	/* At worst this replaces an empty directory. */
-	if (renameat(dir, name, dir, leaf) == -1)
-		return (errno == ENOTDIR ? TRANSFER_EXISTS :
-		    store_code(errno));
-	return (TRANSFER_STORED);
+	return (name_dir(dir, name, leaf, entries));
 }
 
 /* ---- files --------------------------------------------------------------*/

@@ -14,7 +14,7 @@
  *
  * A file is written as NAME.passcat-part and gets its name when it is
  * verified.  A directory is made as NAME.passcat-part and gets its name when
- * all that belongs into it is there.  A later run finds these and goes on.
+ * all that belongs into it is there, and nothing else.  A later run finds these and goes on.
  * A directory that has its name already is only compared, never added to.
  *
  * Of the mode only the right to execute arrives: files are 0600 or 0700,
@@ -49,12 +49,15 @@ void	store_free(struct store *);
 enum transfer_code store_mkdir(struct store *, const char *);
 
 /*
- * store_leave(s, path, sec, nsec, complete):
+ * store_leave(s, path, sec, nsec, entries):
  * All of the directory ${path} has come; set its time of change and, if it
- * is a top one and ${complete}, give it its name.
+ * is a top one and has ${entries} files and directories below it, give it its
+ * name.  Anything else in it is of an earlier run, maybe of somebody else.
+ * STORE_LACKS: something could not be stored.
  */
+#define STORE_LACKS	UINT64_MAX
 enum transfer_code store_leave(struct store *, const char *, int64_t, uint32_t,
-	    int);
+	    uint64_t);
 
 /*
  * store_look(s, path, size, found):

@@ -322,8 +322,8 @@ transfer_code_text(enum transfer_code code)
 		[TRANSFER_NODIR] = "its directory was refused",
 		[TRANSFER_BUSY] = "is just being received by another passcat",
 		[TRANSFER_DAMAGED] = "did not arrive as it was sent",
-		[TRANSFER_INCOMPLETE] = "lacks something, so it keeps its "
-		    "name ending in " FNAME_PART,
+		[TRANSFER_INCOMPLETE] = "lacks something, or holds what was "
+		    "not sent, so it keeps its name ending in " FNAME_PART,
 		[TRANSFER_CHANGED] = "changed while it was sent",
 		[TRANSFER_UNREADABLE] = "cannot be read",
 		[TRANSFER_SYMLINK] = "is a symbolic link, which is not sent",

@@ -25,7 +25,7 @@ enum transfer_code {
 	TRANSFER_NODIR,		/* its directory could not be made */
 	TRANSFER_BUSY,		/* another passcat is receiving it */
 	TRANSFER_DAMAGED,	/* the sum was wrong */
-	TRANSFER_INCOMPLETE,	/* a directory that lacks something */
+	TRANSFER_INCOMPLETE,	/* a directory that lacks or holds too much */
 	TRANSFER_CHANGED,	/* changed while it was sent */
 	TRANSFER_UNREADABLE,	/* the sender cannot read it */
 	TRANSFER_SYMLINK,	/* not sent */

@@ -39,6 +39,7 @@ struct receiver {
 	uint64_t	 named, oldest;		/* numbers of entries */
 	struct slot	 slots[WIRE_WINDOW];
 	int		 top_failed;	/* something of the top directory */
+	uint64_t	 top_entries;	/* what is below it and there */
 	char		*refused;	/* directory: nothing of it is taken */
 	/* The files asked for, in the order in which they will come. */
 	uint64_t	 asked[WIRE_WINDOW];
@@ -84,6 +85,8 @@ result(struct transfer *t, uint64_t id, enum wire_kind kind,
 
 	if (!transfer_code_ok(code))
 		r->top_failed = 1;
+	else if (kind != WIRE_LEAVE && strchr(path, '/') != NULL)
+		r->top_entries++;
 	side_put_id(t, WIRE_RESULT, id, code);
 	side_result(t, kind, code, path, size);
 }
@@ -330,8 +333,10 @@ place_entry(struct transfer *t, struct receiver *r, const struct wire *w,
 		free_slot(r, slot);
 		return;
 	}
-	if (strchr(path, '/') == NULL && w->code != WIRE_LEAVE)
+	if (strchr(path, '/') == NULL && w->code != WIRE_LEAVE) {
 		r->top_failed = 0;
+		r->top_entries = 0;
+	}
 	slot->path = path;
 	slot->size = w->size;
 	slot->exec = w->exec;
@@ -564,7 +569,7 @@ leave(struct transfer *t, struct receiver *r)
 	if (r->oldest == r->named || slot->state != LEAVING)
 		return (0);
 	code = store_leave(r->store, slot->path, slot->sec, slot->nsec,
-	    !r->top_failed);
+	    r->top_failed ? STORE_LACKS : r->top_entries);
 	slot_result(t, r->oldest, code);
 	return (1);
 }

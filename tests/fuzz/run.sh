@@ -12,7 +12,8 @@
 #	-o DIR	begin with the grown corpora in DIR, and keep them and the
 #		findings there
 #	SECONDS	0: replay only
-#	TARGET	stanza conf text worker spawner registry (all, unless named)
+#	TARGET	stanza conf text worker spawner registry transfer (all,
+#		unless named; transfer needs libsodium)
 # Exit status: 0 without findings, 1 with, 2 if a target could not be built.
 
 set -u
@@ -21,6 +22,7 @@ top=$(pwd)
 . etc/lib.sh
 
 all="stanza conf text worker spawner registry"
+! pkg-config --exists libsodium || all="$all transfer"
 usage() {
 	die "usage: run.sh [-k] [-j JOBS] [-o DIR] SECONDS [$all]"
 }
@@ -139,11 +141,15 @@ else
 fi
 
 build() {
+	more=
+	case " $targets " in
+	*" transfer "*) more=libtransfer.a ;;
+	esac
 	copy_sources "$top" "$tmp/src" &&
 	    mkdir "$tmp/build" && cd "$tmp/build" &&
 	    ../src/configure CC="$cc" CFLAGS="-g -O1" --without-criterion \
 		--disable-hardening --enable-sanitizers=$sanitize &&
-	    exec make -j"$jobs" libmaster.a libcommon.a
+	    exec make -j"$jobs" libmaster.a libcommon.a ${more:+"$more"}
 }
 start build build >"$tmp/build.log" 2>&1
 wait_all || {
@@ -179,6 +185,9 @@ compile() {
 	case $1 in
 	worker|spawner)
 		sources="$sources $tmp/src/tests/fuzz/world.c fake.o" ;;
+	transfer)
+		cppflags="$cppflags $(var libtransfer_a_CPPFLAGS)"
+		libs="libtransfer.a $libs $(var SODIUM_LIBS)" ;;
 	registry)
 		sources="$sources $tmp/src/tests/fuzz/world.c
 		    $tmp/src/tests/fuzz/honest.c fake.o" ;;

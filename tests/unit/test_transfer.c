@@ -239,6 +239,24 @@ Test(transfer, directory_that_lacks_something_has_no_name)
 	cr_expect(rig_is(&r, "to/d/a", 50, 1));
 }
 
+Test(transfer, directory_that_holds_something_else_has_no_name)
+{
+	rig_mkdir(&r, "from/d");
+	rig_mkdir(&r, "from/d/e");
+	rig_write(&r, "from/d/e/a", 50, 1);
+	rig_mkdir(&r, "to/d.passcat-part");
+	rig_mkdir(&r, "to/d.passcat-part/e");
+	rig_write(&r, "to/d.passcat-part/e/old", 50, 2);
+	run("d", 1, 1);
+	cr_expect_eq(r.told[CALLER][TRANSFER_INCOMPLETE], 1);
+	rig_stop(&r);
+	cr_expect_not(rig_exists(&r, "to/d"));
+	cr_assert_eq(unlink(rig_path(&r, "to/d.passcat-part/e/old")), 0);
+	run("d", 1, 0);
+	rig_stop(&r);
+	cr_expect(rig_is(&r, "to/d/e/a", 50, 1));
+}
+
 /* ---- what exists --------------------------------------------------------*/
 
 Test(transfer, nothing_is_overwritten)

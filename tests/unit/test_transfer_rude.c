@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "transfer_rig.h"
 #include "wire.h"
@@ -206,6 +207,23 @@ Test(rude, sender_who_sends_too_much_of_a_file)
 	cr_expect_eq(r.end[CALLER], TRANSFER_FAILED);
 	rig_stop(&r);
 	cr_expect_not(rig_exists(&r, "to/x"));
+}
+
+/* The end of a directory gives its name to a directory, and to nothing else. */
+Test(rude, directory_that_is_none)
+{
+	rig_write(&r, "to/x.passcat-part", 5, 1);
+	cr_assert_eq(symlink("..", rig_path(&r, "to/up.passcat-part")), 0);
+	against(CALLER);
+	offer(1000, 1000);
+	entry(WIRE_LEAVE, "x", 1, 0);
+	entry(WIRE_LEAVE, "up", 2, 0);
+	push(CALLER);
+	cr_expect_eq(r.end[CALLER], TRANSFER_RUNNING);
+	cr_expect_eq(transfer_progress(r.t[CALLER])->failures, 2);
+	rig_stop(&r);
+	cr_expect_not(rig_exists(&r, "to/x"));
+	cr_expect_not(rig_exists(&r, "to/up"));
 }
 
 Test(rude, wrong_sum)
