@@ -8,6 +8,9 @@ LIB_BUILD_PACKAGES="gcc libc6-dev binutils make autoconf automake pkg-config
     bison libexpat1-dev libevent-dev libbsd-dev libmd-dev libidn-dev
     libseccomp-dev"
 
+# And what the client takes in addition.
+LIB_CLIENT_PACKAGES="libstrophe-dev libsodium-dev"
+
 say() {
 	printf '%s\n' "$*"
 }

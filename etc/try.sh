@@ -44,11 +44,11 @@ if [ -n "$file" ]; then
 fi
 
 # shellcheck disable=SC2086 # a list of words
-need_packages $LIB_BUILD_PACKAGES prosody python3 python3-slixmpp procps
+need_packages $LIB_BUILD_PACKAGES $LIB_CLIENT_PACKAGES prosody openssl python3 \
+    procps
 
 PYTHON=/usr/bin/python3
 [ -x $PYTHON ] || PYTHON=python3
-export PYTHONDONTWRITEBYTECODE=1
 
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/passd-try.XXXXXX") || die "no temp directory"
 chmod 711 "$tmp"
@@ -121,7 +121,7 @@ else
 	(cd "$build" && ../src/configure && make -j2) >"$tmp/build.log" 2>&1 ||
 	    { tail -n 40 "$tmp/build.log" >&2; die "the build failed"; }
 fi
-for program in "$build/passd" "$build/passd-worker"; do
+for program in "$build/passd" "$build/passd-worker" "$build/passcat"; do
 	[ -x "$program" ] || die "no $program"
 done
 "$build/passd" -V
@@ -181,8 +181,15 @@ bob_password=$(secret)
 
 server=$tmp/prosody
 mkdir -m 700 "$server" "$server/data"
+# passcat sends no password without TLS, and trusts this one certificate.
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 \
+    -subj /CN=localhost -addext subjectAltName=DNS:localhost \
+    -keyout "$server/server.key" -out "$server/server.pem" \
+    >"$tmp/openssl.log" 2>&1 ||
+    { cat "$tmp/openssl.log" >&2; die "openssl made no certificate"; }
+cp "$server/server.pem" "$tmp/ca.pem"
 (umask 077 && cat >"$server/prosody.cfg.lua") <<CONF
--- Private to etc/try.sh: loopback only, no TLS, no other servers.
+-- Private to etc/try.sh: loopback only, no other servers.
 daemonize = false
 pidfile = "$server/prosody.pid"
 data_path = "$server/data"
@@ -193,11 +200,11 @@ interfaces = { "127.0.0.1" }
 c2s_ports = { $c2s }
 component_interfaces = { "127.0.0.1" }
 component_ports = { $component }
-modules_enabled = { "roster", "saslauth", "disco", "ping" }
-modules_disabled = { "s2s", "s2s_auth_certs", "tls" }
+modules_enabled = { "roster", "saslauth", "disco", "ping", "tls", "smacks" }
+modules_disabled = { "s2s", "s2s_auth_certs" }
 authentication = "internal_hashed"
-allow_unencrypted_plain_auth = true
-c2s_require_encryption = false
+c2s_require_encryption = true
+ssl = { certificate = "$server/server.pem", key = "$server/server.key" }
 
 VirtualHost "localhost"
 
@@ -272,20 +279,37 @@ show_processes() {
 show_processes &
 show_pid=$!
 
-client() {		# name, password, arguments
-	user=$1 password=$2
-	shift 2
-	exec $PYTHON "$top/etc/try_client.py" --jid "$user@localhost" \
-	    --password "$password" --server "127.0.0.1:$c2s" "$@"
+# client NAME ARGUMENT...: become passcat as that user.
+client() {
+	user=$1
+	shift
+	PASSCAT_PASSWORD=$(cat "$tmp/$user.password")
+	HOME=$tmp
+	export PASSCAT_PASSWORD HOME
+	exec "$build/passcat" -j "$user@localhost" --host "127.0.0.1:$c2s" \
+	    --ca-file "$tmp/ca.pem" -s pass.localhost "$@"
 }
-(client bob "$bob_password" receive "$tmp/received") >"$tmp/bob.log" 2>&1 &
+# as NAME: put the name before each line.
+as() {
+	sed -u -e 's/^passcat: //' -e "s/^/$1  /"
+}
+umask 077
+printf '%s\n' "$alice_password" >"$tmp/alice.password"
+printf '%s\n' "$bob_password" >"$tmp/bob.password"
+umask 022
+mkdir "$tmp/received"
+
+(client bob receive --yes --decloak localhost "$tmp/received") \
+    >"$tmp/bob.log" 2>&1 &
 bob_pid=$!
-tail -n +1 -s 0.1 --pid=$bob_pid -f "$tmp/bob.log" &
+tail -n +1 -s 0.1 --pid=$bob_pid -f "$tmp/bob.log" | as "bob:  " &
 tail_pid=$!
-wait_for 20 "bob" grep -q online "$tmp/bob.log"
-(client alice "$alice_password" --service pass.localhost --to bob@localhost \
-    send "$file") 2>&1
-alice_status=$?
+wait_for 20 "bob" grep -q 'waiting for files' "$tmp/bob.log"
+{
+	(client alice send "$file" bob@localhost) 2>&1
+	echo $? >"$tmp/alice.status"
+} | as alice:
+alice_status=$(cat "$tmp/alice.status")
 wait $bob_pid
 bob_status=$?
 bob_pid=
@@ -296,7 +320,8 @@ say "==> passd's log:"
 sed 's/^/    /' "$tmp/passd.log"
 
 sent=$(sha256sum <"$file")
-received=$(sha256sum <"$tmp/received")
+# One file, under its name unless that was one that no file should have.
+received=$(cat "$tmp"/received/* | sha256sum)
 say "==> SHA-256 of what alice sent:  ${sent%% *}"
 say "    SHA-256 of what bob has got: ${received%% *}"
 status=1
@@ -329,7 +354,7 @@ STOP
 
 ==> everything is left running
 
-    XMPP server   127.0.0.1 port $c2s, without TLS (your client must allow it)
+    XMPP server   127.0.0.1 port $c2s, certificate $tmp/ca.pem
     accounts      alice@localhost  password $alice_password
                   bob@localhost    password $bob_password
     passd         pass.localhost, configured by $tmp/passd.conf
@@ -337,12 +362,15 @@ STOP
     Prosody       $server/prosody.cfg.lua, process $prosody_pid
 
     once more, in two terminals:
-      $PYTHON $top/etc/try_client.py --server 127.0.0.1:$c2s \\
-        --jid bob@localhost --password $bob_password receive /tmp/copy
-      $PYTHON $top/etc/try_client.py --server 127.0.0.1:$c2s \\
-        --jid alice@localhost --password $alice_password \\
-        --service pass.localhost --to bob@localhost send FILE
+      export PASSCAT_PASSWORD=$bob_password
+      $build/passcat -j bob@localhost --host 127.0.0.1:$c2s \\
+        --ca-file $tmp/ca.pem receive --from alice@localhost /tmp
 
+      export PASSCAT_PASSWORD=$alice_password
+      $build/passcat -j alice@localhost --host 127.0.0.1:$c2s \\
+        --ca-file $tmp/ca.pem send FILE bob@localhost
+
+    what else passcat can do:     man $top/man/passcat.1
     read the configuration anew:  kill -HUP $passd_pid
     stop and remove everything:   sh $tmp/stop
 KEEP
