@@ -277,21 +277,45 @@ open_dir(const char *name)
 	return (0);
 }
 
+/* To be found, before and after a loss of the stream. */
 static void
-begin(const char *dir)
+show_up(void)
 {
-	struct sandbox_path	 path = { dir, 1 };
-	struct event		 e;
+	struct event	 e;
 
 	decloak_begin();
-	if (rcv.o->from != NULL)
-		disco_let(rcv.o->from);
-	client_lock(&path, 1);
 	ui_event(&e, "waiting");
 	ui_str(&e, "jid", session_jid());
 	ui_end(&e);
 	ui_say("waiting for files; the other side runs: passcat send FILE %s",
 	    rcv.o->from != NULL ? session_bare() : session_jid());
+}
+
+static void
+on_session(enum session_event what)
+{
+	struct event	 e;
+
+	ui_event(&e, what == SESSION_LOST ? "offline" : "online");
+	ui_end(&e);
+	if (what == SESSION_LOST)
+		ui_say("the XMPP stream is lost; trying to come back");
+	else if (rcv.accepted)
+		ui_say("logged in again");
+	else
+		show_up();
+}
+
+static void
+begin(const char *dir)
+{
+	struct sandbox_path	 path = { dir, 1 };
+
+	session_watch(on_session);
+	if (rcv.o->from != NULL)
+		disco_let(rcv.o->from);
+	client_lock(&path, 1);
+	show_up();
 }
 
 int

@@ -16,9 +16,11 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
+import passcat
 import servers
 import tcp
 import users
+from test_passcat import Terminal
 
 DONE, USAGE, REFUSED, LOGIN, SERVICE, TIMEOUT, PEER = range(7)
 ALICE, BOB, CAROL = ("%s@%s" % (name, servers.DOMAIN)
@@ -242,6 +244,58 @@ def test_not_from_everybody(cat, place):
     receiver.signal(signal.SIGTERM)
     assert receiver.wait() == -signal.SIGTERM
     assert os.listdir(place / "to") == []
+
+
+def test_asks(cat, place, middle):
+    """On a terminal: who, what and how much; no, and then yes."""
+    make_file(place / "from" / "x", 1000)
+    tty = Terminal(cat, "receive", str(place / "to"), user="bob")
+    try:
+        tty.running.jid = tty.running.event("waiting")["jid"]
+        sender = give(cat, [place / "from" / "x"], middle.jid)
+        _, payload = middle.offer()
+        refusal = middle.pass_on(payload, tty.running)
+        tty.expect(r"dave@\S+ offers x \(1 file, 1\.0 kB\)\..*\[y/N\]")
+        tty.type("n\n")
+        assert refusal(10).error.condition == "not-acceptable"
+        answer = middle.pass_on(payload, tty.running)
+        tty.expect(r"dave@\S+ offers x")
+        tty.type("y\n")
+        assert sender.wait() == DONE
+        assert tty.running.wait() == DONE
+        assert answer(10).ok
+    finally:
+        tty.close()
+    assert digest(place / "to" / "x") == digest(place / "from" / "x")
+
+
+@pytest.mark.limit(90)
+def test_server_restarted(secure, workdir, slot, tmp_path):
+    """While the receiver waits: he is found afterwards.  While it is sent:
+    the files need no XMPP."""
+    own = passcat.secure(secure.name, workdir / ("restart-" + secure.name),
+                         slot, 30)
+    cat = passcat.Passcat(own.server, own.passd, tmp_path)
+    try:
+        make_file(tmp_path / "x", 8 * MIB)
+        (tmp_path / "to").mkdir()
+        receiver = take(cat, tmp_path / "to", "--from", ALICE)
+        since = own.passd.mark()
+        own.server.restart()
+        own.passd.wait_log(r"link up", 40, since)
+        receiver.event("waiting", 40)
+        sender = give(cat, [tmp_path / "x"], BOB)
+        sender.event("proven", 40)
+        receiver.signal(signal.SIGSTOP)
+        own.server.stop()
+        receiver.signal(signal.SIGCONT)
+        assert sender.wait() == DONE, words(sender)
+        assert receiver.wait() == DONE, words(receiver)
+        assert digest(tmp_path / "to" / "x") == digest(tmp_path / "x")
+    finally:
+        cat.close()
+        own.passd.stop()
+        own.server.stop()
 
 
 def test_interrupted_by_its_user(cat, place, middle):
