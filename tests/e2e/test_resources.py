@@ -51,6 +51,10 @@ def limited(pid, kind, soft):
                        timeout=10)
 
 
+def sanitized(passd):
+    return "sanitizers=no" not in passd.run("-V").stdout
+
+
 def used(pid):
     """Numbers of the descriptors of a process; only root may look."""
     return {int(fd) for fd in os.listdir("/proc/%d/fd" % pid)}
@@ -297,6 +301,8 @@ def test_one_rendezvous_port(fake, launch):
 def test_control_has_no_memory(service, fake):
     """Large requests without a page to put them in: some are lost, or the
     link is, but control goes on, and the relays do not notice."""
+    if sanitized(service):
+        pytest.skip("a sanitizer ends the process when memory is short")
     alice = service.client("alice")
     port, peer, leg = relay(alice)
     control = service.one("control")
@@ -467,7 +473,7 @@ def test_server_does_not_read(fake, launch):
         tcp.joined(peer, leg)
         memory = int(Path("/proc/%d/statm" % passd.one("control"))
                      .read_text().split()[1]) * resource.getpagesize()
-        assert memory < 100 << 20, memory
+        assert sanitized(passd) or memory < 100 << 20, memory
     alice.notice(["expire", "close", "proxy"], port, 30)
     assert not stream.ended.is_set()
     assert passd.logged(LACK % "output", mark) == 1
