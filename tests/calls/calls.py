@@ -67,7 +67,8 @@ PRCTL = {3: "PR_GET_DUMPABLE", 4: "PR_SET_DUMPABLE", 22: "PR_SET_SECCOMP",
 
 def named(module, prefixes, value):
     for name in sorted(vars(module)):
-        if "J1939" not in name and name.startswith(prefixes) and getattr(module, name) == value:
+        if name.startswith(prefixes) and "J1939" not in name and \
+                getattr(module, name) == value:
             return name
     return "%#x" % value
 
