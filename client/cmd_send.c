@@ -83,16 +83,24 @@ choose(const char *name, int n)
 	return (-1);
 }
 
+/* How long the receiver may take to come, in milliseconds. */
+static int64_t
+patience(const struct options *o)
+{
+	return (1000 * (int64_t)(o->timeout == 0 ? WAIT_S : o->timeout));
+}
+
 static int
 find_peer(const struct options *o, const char *name)
 {
-	int64_t	 until = mono_ms() + 1000 * (int64_t)(o->timeout == 0 ? WAIT_S :
-		    o->timeout), next;
+	int64_t	 until = mono_ms() + patience(o), next, left;
 	int	 n, said = 0, one = 0;
 
 	do {
 		next = mono_ms() + AGAIN_MS;
-		n = decloak_find(name, "file", FIND_MS, found, DECLOAK_PEERS);
+		left = until - mono_ms();
+		n = decloak_find(name, "file", left < FIND_MS ? left : FIND_MS,
+		    found, DECLOAK_PEERS);
 		if (n < 0)
 			return (-1 - n);
 		if ((one = choose(name, n)) != 0)
@@ -101,7 +109,9 @@ find_peer(const struct options *o, const char *name)
 			ui_say("waiting for %s to run: passcat receive --from "
 			    "%s", name, session_bare());
 		said = 1;
-		while (mono_ms() < next && loop_once(next))
+		if (next > until)
+			next = until;
+		while (loop_once(next))
 			;
 	} while (!loop_interrupted() && mono_ms() < until);
 	if (one == 1) {
@@ -298,8 +308,7 @@ drop_callers(void)
 static int
 wait_for_peer(const struct options *o)
 {
-	int64_t	 until = mono_ms() + 1000 * (int64_t)(o->timeout == 0 ? WAIT_S :
-		    o->timeout);
+	int64_t	 until = mono_ms() + patience(o);
 
 	while (snd.winner == NULL) {
 		if (snd.answer == NOT_SENT && session_online())

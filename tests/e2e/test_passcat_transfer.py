@@ -125,10 +125,11 @@ def take(cat, directory, *options, user="bob", **more):
     return new
 
 
-def both(cat, names, directory, timeout=25, service=()):
-    """Alice sends to Bob, who waits for her; both go through."""
+def both(cat, names, directory, timeout=25, service=(), to=None):
+    """Alice sends to Bob, who waits for her; both go through.  By his full
+    address, which saves the search, unless told otherwise."""
     receiver = take(cat, directory, "--from", ALICE)
-    sender = give(cat, names, BOB, *service)
+    sender = give(cat, names, to or receiver.jid, *service)
     assert sender.wait(timeout) == DONE, words(sender)
     assert receiver.wait(timeout) == DONE, words(receiver)
     return sender, receiver
@@ -141,7 +142,8 @@ def test_file(cat, place):
     make_file(place / "from" / "report", 3 * MIB + 17)
     os.utime(place / "from" / "report", (1e9, 1234567890))
     before = cat.ports()
-    sender, receiver = both(cat, [place / "from" / "report"], place / "to")
+    sender, receiver = both(cat, [place / "from" / "report"], place / "to",
+                            to=BOB)
     arrived = place / "to" / "report"
     assert digest(arrived) == digest(place / "from" / "report")
     assert arrived.stat().st_mode & 0o7777 == 0o600
@@ -185,8 +187,8 @@ def test_names_are_shown_safely(cat, place):
     with open(os.fsencode(place / "from") + b"/" + name, "wb"):
         pass
     receiver = take(cat, place / "to", "--from", ALICE)
-    plain = cat.start("send", os.fsencode(place / "from") + b"/" + name, BOB,
-                      json=False)
+    plain = cat.start("send", os.fsencode(place / "from") + b"/" + name,
+                      receiver.jid, json=False)
     assert plain.wait() == DONE
     assert receiver.wait() == DONE
     for output in (plain.errors, plain.output, receiver.errors):
@@ -200,7 +202,7 @@ def test_nothing_is_overwritten(cat, place):
     make_file(place / "to" / "x", 1000, 2)
     was = digest(place / "to" / "x")
     receiver = take(cat, place / "to", "--from", ALICE)
-    sender = give(cat, [place / "from" / "x"], BOB)
+    sender = give(cat, [place / "from" / "x"], receiver.jid)
     assert sender.wait() == REFUSED
     assert receiver.wait() == REFUSED
     assert "overwritten" in sender.event("skipped")["why"]
@@ -551,7 +553,8 @@ def test_relay_flips(cat, place, relay):
     for at, code in ((3 * MIB, PEER), (400, PEER)):
         relay.flip_at = at
         receiver = take(cat, place / "to", "--from", ALICE)
-        sender = give(cat, [place / "from" / "x"], BOB, *relay.service)
+        sender = give(cat, [place / "from" / "x"], receiver.jid,
+                      *relay.service)
         assert receiver.wait(30) == code, words(receiver)
         assert "changed it" in words(receiver), words(receiver)
         assert sender.wait(30) == PEER, words(sender)
@@ -570,7 +573,8 @@ def test_relay_flips_the_proof(cat, place, relay):
     make_file(place / "from" / "x", 1000)
     relay.flip_at = 16 + 20         # behind the token of the leg
     receiver = take(cat, place / "to", "--from", ALICE)
-    sender = give(cat, [place / "from" / "x"], BOB, *relay.service)
+    sender = give(cat, [place / "from" / "x"], receiver.jid,
+                      *relay.service)
     sender.event("impostor")
     assert receiver.wait(30) == PEER
     assert "secret" in words(receiver)
@@ -585,7 +589,8 @@ def test_directory_goes_on(cat, place, relay):
     for cut in (1, 2):
         relay.cut_after = cut * MIB
         receiver = take(cat, place / "to", "--from", ALICE)
-        sender = give(cat, [place / "from" / "tree"], BOB, *relay.service)
+        sender = give(cat, [place / "from" / "tree"], receiver.jid,
+                      *relay.service)
         assert receiver.wait(30) == PEER, words(receiver)
         assert sender.wait(30) == PEER, words(sender)
         assert "run both again" in words(sender)
@@ -609,7 +614,7 @@ def test_big_file_goes_on(cat, big, relay, secure):
     os.mkdir(target)
     relay.cut_after = size // 3
     receiver = take(cat, target, "--from", ALICE)
-    sender = give(cat, [source], BOB, *relay.service)
+    sender = give(cat, [source], receiver.jid, *relay.service)
     assert receiver.wait(60) == PEER, words(receiver)
     assert sender.wait(60) == PEER, words(sender)
     part = os.path.join(target, "disk.img.passcat-part")
@@ -635,7 +640,8 @@ def test_killed(cat, place, relay):
             stop.wait(20)
         return plain(chunk, at)
     relay.tamper = slow
-    sender = give(cat, [place / "from" / "x"], BOB, *relay.service)
+    sender = give(cat, [place / "from" / "x"], receiver.jid,
+                      *relay.service)
     part = place / "to" / "x.passcat-part"
     assert until(lambda: part.exists() and part.stat().st_size > MIB)
     receiver.signal(signal.SIGKILL)
