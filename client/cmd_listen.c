@@ -30,10 +30,11 @@ static struct {
 	struct visit	*visit;		/* whose leg waits */
 	int		 leg;		/* -1: none */
 	int		 null;		/* /dev/null */
+	int		 talk;		/* one of them is a terminal */
 	int		 begun;
 	int		 done;
 	struct child_report result;
-} ls = { NULL, -1, -1, 0, 0, { 0, 0, 0, 0, 0, "" } };
+} ls = { NULL, -1, -1, 0, 0, 0, { 0, 0, 0, 0, 0, "" } };
 
 static void
 report_progress(const struct relay *r, void *arg)
@@ -70,7 +71,9 @@ on_child(const struct child_report *report, int ended, void *arg)
 {
 	(void)arg;
 	if (!ended) {
-		ui_progress("relayed", report->in + report->out, 0);
+		/* A person who talks through us is not to be disturbed. */
+		if (!ls.talk)
+			ui_progress("relayed", report->in + report->out, 0);
 		return;
 	}
 	ui_progress_end();
@@ -205,6 +208,7 @@ cmd_listen(struct options *o, char **args, int nargs)
 
 	(void)args;
 	(void)nargs;
+	ls.talk = isatty(STDIN_FILENO) == 1 || isatty(STDOUT_FILENO) == 1;
 	ls.null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	disco_serve();
 	decloak_serve(o);

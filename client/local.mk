@@ -14,6 +14,7 @@ libclient_a_SOURCES = \
 	client/cmd_listen.c \
 	client/cmd_receive.c \
 	client/cmd_send.c \
+	client/commands.c \
 	client/decloak.c client/decloak.h \
 	client/dial.c client/dial.h \
 	client/disco.c client/disco.h \
@@ -71,3 +72,17 @@ endif
 EXTRA_DIST += man/passcat.1 etc/bash/passcat
 EXTRA_LIBRARIES = libclient.a
 EXTRA_PROGRAMS = passcat
+
+# passcat without its session: what it reads, and its relay.
+if PASSCAT
+if HAVE_CRITERION
+check_PROGRAMS += tests/unit/unit_passcat
+TESTS += tests/unit/unit_passcat
+endif
+endif
+tests_unit_unit_passcat_SOURCES = \
+	tests/unit/test_options.c tests/unit/test_relay.c
+tests_unit_unit_passcat_CPPFLAGS = $(libclient_a_CPPFLAGS) \
+	$(CRITERION_CFLAGS)
+tests_unit_unit_passcat_LDADD = libclient.a libtransfer.a libcommon.a \
+	$(CLIENT_LIBS) $(CRITERION_LIBS)

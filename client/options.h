@@ -70,7 +70,7 @@ struct command {
 	int		 (*run)(struct options *, char **, int);
 };
 
-/* The table, in passcat.c; ends with a NULL name. */
+/* The table, in commands.c; ends with a NULL name. */
 extern const struct command commands[];
 
 /*

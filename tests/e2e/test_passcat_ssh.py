@@ -79,6 +79,7 @@ def sshd(slot, tmp_path):
         lock.close()
 
 
+@pytest.mark.slow
 @pytest.mark.limit(60)
 def test_ssh_and_rsync(cat, secure, sshd, tmp_path):
     """What README shows: sshd behind forward, ssh and rsync with passcat
