@@ -14,7 +14,8 @@
  *
  * A file is written as NAME.passcat-part and gets its name when it is
  * verified.  A directory is made as NAME.passcat-part and gets its name when
- * all that belongs into it is there, and nothing else.  A later run finds these and goes on.
+ * all that belongs into it is there, and nothing else.  A later run finds
+ * these and goes on.
  * A directory that has its name already is only compared, never added to.
  *
  * Of the mode only the right to execute arrives: files are 0600 or 0700,

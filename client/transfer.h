@@ -57,10 +57,10 @@ struct transfer_total {
 struct transfer_progress {
 	struct transfer_total total;	/* as offered */
 	struct transfer_total done;	/* stored, or already there */
-	uint64_t	 moved;		/* bytes of files, over this connection */
+	uint64_t	 moved;		/* bytes, over this connection */
 	uint64_t	 skipped;	/* bytes that need not be sent again */
 	uint64_t	 failures;	/* files and directories not stored */
-	const char	*path;		/* on its way now, or NULL; fname_show() */
+	const char	*path;		/* on its way now, or NULL */
 };
 
 /*
@@ -97,8 +97,8 @@ void	transfer_free(struct transfer *);
 
 /*
  * transfer_step(t, now):
- * Do what can be done without waiting, for some milliseconds at most.  Call it when
- * poll(2) says so, and when transfer_wake() has come.
+ * Do what can be done without waiting, for some milliseconds at most.  Call it
+ * when poll(2) says so, and when transfer_wake() has come.
  */
 enum transfer_state transfer_step(struct transfer *, int64_t);
 

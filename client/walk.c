@@ -15,7 +15,7 @@
 
 struct walk {
 	FTS		*fts;
-	char		**names;	/* absolute or not, no slash at the end */
+	char		**names;	/* without slashes at the end */
 	size_t		 n;
 	size_t		 base;		/* where the path begins in fts_path */
 };

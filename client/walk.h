@@ -27,7 +27,7 @@ struct walk_item {
 	enum walk_kind	 kind;
 	enum transfer_code code;	/* WALK_SKIP */
 	const char	*local;		/* to open it; until the next call */
-	const char	*path;		/* its name for the receiver, in local */
+	const char	*path;		/* for the receiver, in local */
 	struct stat	 st;		/* not for WALK_SKIP */
 };
 

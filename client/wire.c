@@ -10,8 +10,8 @@
 
 /*
  * What each message consists of, in this order, numbers with their highest
- * byte first: c code, x exec, i id, s size, n dirs, t sec and nsec, h sum, d data
- * to the end of the frame.
+ * byte first: c code, x exec, i id, s size, n dirs, t sec and nsec, h sum, d
+ * data to the end of the frame.
  */
 static const struct layout {
 	enum wire_type	 type;

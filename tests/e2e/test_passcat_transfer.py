@@ -429,6 +429,30 @@ def test_more_than_was_offered(cat, place, middle):
     assert os.listdir(place / "to") == []
 
 
+def test_offers_that_make_no_sense(cat, place, middle):
+    """They are refused, and the next one is as good as any."""
+    make_file(place / "from" / "x", 10)
+    receiver = take(cat, place / "to", "--from", middle.bare)
+    sender = give(cat, [place / "from" / "x"], middle.jid)
+    _, payload = middle.offer()
+    for pattern, other in (
+            (r"<(\w+:)?transfer .*</(\w+:)?transfer>", ""),
+            (r"<(\w+:)?address .*</(\w+:)?address>", ""),
+            (r'port="\d+"', 'port="0"'), (r'port="\d+"', 'port="65536"'),
+            (r'files="\d+"', 'files="-1"'), (r'bytes="\d+"', 'bytes=""'),
+            (r' dirs="\d+"', ""),
+            (r"secret>[0-9a-f]", "secret>"), (r"secret>[0-9a-f]", "secret>g"),
+            (r"secret>", "secret>00")):
+        broken = re.sub(pattern, other, payload, count=1)
+        assert broken != payload, pattern
+        refusal = middle.pass_on(broken, receiver)(10)
+        assert refusal.error.condition == "not-acceptable", (pattern, refusal)
+    assert middle.iq(receiver.jid, "get", payload, 10).error.condition == (
+        "service-unavailable")
+    middle.pass_on(payload, receiver)
+    assert receiver.wait() == DONE and sender.wait() == DONE
+
+
 def test_declined(cat, place, middle):
     """No means no, and no port is left."""
     make_file(place / "from" / "x", 10)

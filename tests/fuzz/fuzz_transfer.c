@@ -124,7 +124,8 @@ count(const char *name)
 
 	FUZZ_CHECK(d != NULL, "%s", name);
 	while ((e = readdir(d)) != NULL)
-		n += strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0;
+		n += strcmp(e->d_name, ".") != 0 &&
+		    strcmp(e->d_name, "..") != 0;
 	closedir(d);
 	return (n);
 }
@@ -223,9 +224,9 @@ start(struct talk *talk, int receiver)
 static size_t
 put_name(struct fuzz_in *in, uint8_t *buf, size_t size)
 {
-	static const char	*const parts[] = { "x", "d", "/", "link", "have",
-		"dir", "l", "up", "victim", "..", ".", "to", "d/x", "dir/have",
-		"dir/", FNAME_PART };
+	static const char	*const parts[] = { "x", "d", "/", "link",
+		"have", "dir", "l", "up", "victim", "..", ".", "to", "d/x",
+		"dir/have", "dir/", FNAME_PART };
 	size_t			 len = 0, n, i;
 	uint8_t			 c;
 

@@ -134,8 +134,8 @@ expect_nonsense(int side, const char *what)
 
 Test(rude, hostile_names)
 {
-	static const char	*const names[] = { "../x", "/tmp/x", "a/../../x",
-		"..", ".", "", "x/", "a//b", "d.passcat-part/x" };
+	static const char	*const names[] = { "../x", "/tmp/x",
+		"a/../../x", "..", ".", "", "x/", "a//b", "d.passcat-part/x" };
 	size_t			 i;
 
 	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {

@@ -18,7 +18,7 @@
 
 #define TURNS	2000000
 
-const uint8_t	 rig_secret[PROOF_SECRET_LEN] = "a secret of 32 bytes, no more.";
+const uint8_t	 rig_secret[PROOF_SECRET_LEN] = "32 bytes, and no more";
 
 /* ---- the line -----------------------------------------------------------*/
 
@@ -140,8 +140,9 @@ const char *
 rig_path(struct rig *r, const char *name)
 {
 	static char	 path[8192];
-	int		 n = snprintf(path, sizeof(path), "%s/%s", r->dir, name);
+	int		 n;
 
+	n = snprintf(path, sizeof(path), "%s/%s", r->dir, name);
 	cr_assert(n > 0 && (size_t)n < sizeof(path));
 	return (path);
 }
@@ -236,7 +237,8 @@ rig_count(struct rig *r, const char *name)
 
 	cr_assert_not_null(d);
 	while ((e = readdir(d)) != NULL)
-		n += strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0;
+		n += strcmp(e->d_name, ".") != 0 &&
+		    strcmp(e->d_name, "..") != 0;
 	closedir(d);
 	return (n);
 }
