@@ -52,6 +52,7 @@ cmd_find(struct options *o, char **args, int nargs)
 	decloak_serve(o);
 	if ((status = client_begin(o, 0)) != 0)
 		return (client_end(status));
+	client_lock(NULL, 0);
 	n = decloak_find(args[0], o->reason, ms, found, DECLOAK_PEERS);
 	for (i = 0; i < n; i++) {
 		abilities(&found[i], can, sizeof(can));

@@ -19,8 +19,10 @@ fetch(struct options *o, uint64_t *limit)
 	char	 service[PASS_JID_MAX];
 	int	 status;
 
-	if ((status = client_begin(o, 0)) != 0 ||
-	    (status = client_service(o, service, sizeof(service))) != 0)
+	if ((status = client_begin(o, 0)) != 0)
+		return (-1 - status);
+	client_lock(NULL, 0);
+	if ((status = client_service(o, service, sizeof(service))) != 0)
 		return (-1 - status);
 	return (pass_list(service, ports, PORTS_MAX, limit));
 }
@@ -147,8 +149,10 @@ cmd_services(struct options *o, char **args, int nargs)
 
 	(void)args;
 	(void)nargs;
-	if ((status = client_begin(o, 0)) != 0 ||
-	    (status = svc_find(&list)) != 0)
+	if ((status = client_begin(o, 0)) != 0)
+		return (client_end(status));
+	client_lock(NULL, 0);
+	if ((status = svc_find(&list)) != 0)
 		return (client_end(status));
 	STAILQ_FOREACH(s, &list, entry) {
 		ui_event(&e, "service");

@@ -56,6 +56,7 @@ static const int	 session_calls[] = {
 	SCMP_SYS(readv),
 	SCMP_SYS(dup2), SCMP_SYS(dup3), SCMP_SYS(wait4), SCMP_SYS(waitid),
 	SCMP_SYS(kill),			/* held by Landlock's scope */
+	SCMP_SYS(alarm), SCMP_SYS(setitimer),
 	SCMP_SYS(getpgrp), SCMP_SYS(getpgid), SCMP_SYS(getppid),
 	SCMP_SYS(set_robust_list), SCMP_SYS(rseq),
 	SCMP_SYS(uname), SCMP_SYS(sysinfo), SCMP_SYS(sched_yield),

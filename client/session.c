@@ -3,11 +3,13 @@
 #include <sys/queue.h>
 #include <sys/socket.h>
 
-#include <netdb.h>
+#include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "account.h"
 #include "addr.h"
@@ -20,7 +22,7 @@
 #include "ui.h"
 #include "xalloc.h"
 
-#define LOGIN_MS	30000	/* from the first packet to the resource */
+#define LOGIN_S		20	/* from the first packet to the resource */
 #define LOGOUT_MS	2000
 #define READS		6	/* a TLS record is four reads of libstrophe */
 
@@ -67,12 +69,31 @@ session_address(char *host, size_t size, uint16_t *port)
 
 /* ---- the stream ---------------------------------------------------------- */
 
+/*
+ * libstrophe waits for a TLS handshake in a loop of its own, without a limit
+ * and deaf to our timers: a server that is silent there would hold us for
+ * ever.  An alarm ends the connection under it.
+ */
+static volatile sig_atomic_t	 handshake_fd = -1;
+
+static void
+on_alarm(int sig)
+{
+	int	 saved = errno;
+
+	(void)sig;
+	if (handshake_fd != -1)
+		(void)shutdown(handshake_fd, SHUT_RDWR);
+	errno = saved;
+}
+
 /* libstrophe opens a socket: it has no other way to tell which. */
 static int
 on_socket(xmpp_conn_t *conn, void *sock)
 {
 	(void)conn;
 	memcpy(&ss.fd, sock, sizeof(ss.fd));
+	handshake_fd = ss.fd;
 	return (xmpp_sockopt_cb_keepalive(conn, sock));
 }
 
@@ -119,6 +140,7 @@ online(xmpp_conn_t *conn)
 	session_stanzas_begin(conn);
 	loop_timer_del(ss.timer);
 	ss.timer = NULL;
+	(void)alarm(0);
 	if (ss.was_online && ss.watch != NULL)
 		ss.watch(SESSION_BACK);
 	ss.was_online = 1;
@@ -192,7 +214,8 @@ connect_now(void)
 	if (ss.sm != NULL &&
 	    xmpp_conn_set_sm_state(ss.conn, ss.sm) == XMPP_EOK)
 		ss.sm = NULL;		/* the connection's now */
-	ss.timer = loop_timer(LOGIN_MS, on_login_timeout, NULL);
+	ss.timer = loop_timer(LOGIN_S * 1000, on_login_timeout, NULL);
+	(void)alarm(LOGIN_S + 1);
 	if (xmpp_connect_client(ss.conn, host, port, on_connection, NULL) !=
 	    XMPP_EOK)
 		ss.ended = 1;
@@ -234,6 +257,8 @@ buried(void)
 	ss.fd = -1;
 	loop_timer_del(ss.timer);
 	ss.timer = NULL;
+	(void)alarm(0);
+	handshake_fd = -1;
 	if (ss.sm != NULL)
 		xmpp_free_sm_state(ss.sm);
 	ss.sm = NULL;
@@ -315,6 +340,7 @@ session_open(const struct account *account, unsigned int flags)
 	ss.fd = -1;
 	(void)snprintf(ss.resource, sizeof(ss.resource), "passcat-%08x",
 	    arc4random());
+	(void)signal(SIGALRM, on_alarm);
 	xmpp_initialize();
 	session_context();
 	loop_pump(pump);
@@ -335,6 +361,7 @@ session_close(void)
 	short	 events = 0;
 
 	ss.closing = 1;
+	(void)alarm(0);
 	loop_timer_del(ss.timer);
 	ss.timer = NULL;
 	if (ss.conn != NULL)

@@ -12,7 +12,7 @@ import pytest
 
 import servers
 import users
-from test_passcat import SERVICE, talk
+from test_passcat import HEADER, LOGIN, NS_TLS, SERVICE, talk
 from test_passcat_forward import service, stop      # noqa: F401
 
 NS_DECLOAK = "urn:xmpp:decloak:0"
@@ -132,3 +132,22 @@ def test_endless_stanza(cat):
                 server.sendall(b"<a b='c'>text</a>" * 4000)
     assert new.wait() == SERVICE
     assert "sensible" in new.text()
+
+
+@pytest.mark.slow
+@pytest.mark.limit(60)
+def test_silent_in_the_handshake(cat):
+    """A server that agrees to TLS and then says nothing holds nobody."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        new = cat.start("--host", "127.0.0.1:%d" % listener.getsockname()[1],
+                        "list", json=False)
+        listener.settimeout(20)
+        server, _ = listener.accept()
+        with server:
+            server.settimeout(20)
+            server.recv(4096)
+            server.sendall(HEADER % (b"<starttls xmlns='%s'/>" % NS_TLS))
+            while b"<starttls" not in server.recv(4096):
+                pass
+            server.sendall(b"<proceed xmlns='%s'/>" % NS_TLS)
+            assert new.wait(50) == LOGIN
