@@ -16,7 +16,7 @@
 #include "ui.h"
 #include "walk.h"
 
-#define FIND_MS		8000	/* one search */
+#define FIND_MS		5000	/* one search */
 #define AGAIN_MS	6000	/* from one to the next: clients allow 5 s */
 #define WAIT_S		300	/* for the receiver to come, and to accept */
 #define HINT_MS		5000
@@ -51,12 +51,13 @@ static struct {
 
 static struct decloak_peer	 found[DECLOAK_PEERS];
 
-/* A passcat that receives; a client that tells nothing may be one. */
+/* A passcat that receives; who was named in full may tell us nothing. */
 static int
-can_receive(const struct decloak_peer *p)
+can_receive(const char *name, const struct decloak_peer *p)
 {
-	return (!p->asked || (decloak_has(p, NS_OOB) &&
-	    decloak_has(p, NS_PASSD)));
+	if (!p->asked)
+		return (strchr(name, '/') != NULL);
+	return (decloak_has(p, NS_OOB) && decloak_has(p, NS_PASSD));
 }
 
 /* Return 1 if there is exactly one, 0 if none, -1 if it was said why not. */
@@ -66,7 +67,7 @@ choose(const char *name, int n)
 	int	 i, able = 0;
 
 	for (i = 0; i < n; i++) {
-		if (!can_receive(&found[i]))
+		if (!can_receive(name, &found[i]))
 			continue;
 		if (able++ == 0)
 			(void)strlcpy(snd.peer, found[i].jid,

@@ -156,6 +156,20 @@ def test_file(cat, place):
     assert cat.ports() == before
 
 
+@pytest.mark.limit(60)
+def test_sender_first(cat, place, middle):
+    """The sender waits until a passcat receives; another client does not."""
+    make_file(place / "from" / "x", 1000)
+    sender = cat.start("send", str(place / "from" / "x"), middle.bare,
+                       json=False)
+    assert until(lambda: "passcat receive --from " + ALICE in sender.text())
+    receiver = take(cat, place / "to", "--from", ALICE, user="dave")
+    assert sender.wait(25) == DONE, sender.text()
+    assert receiver.wait() == DONE
+    assert middle.offers.empty()
+    assert os.listdir(place / "to") == ["x"]
+
+
 def test_directory(cat, place):
     """1,000 files with odd names, and again: nothing is sent twice."""
     make_tree(place / "from" / "tree", 1000)
