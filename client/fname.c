@@ -28,7 +28,7 @@ fname_ok(const char *path, size_t len)
 	const char	*slash, *end = path + len;
 	int		 depth;
 
-	if (memchr(path, '\0', len) != NULL)
+	if (memchr(path, '\0', len) != NULL || (len > 0 && path[0] == '.'))
 		return (0);
 	for (depth = 1; depth <= FNAME_DEPTH_MAX; depth++) {
 		slash = memchr(path, '/', (size_t)(end - path));

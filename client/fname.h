@@ -21,7 +21,8 @@
  * Return 1 if the ${len} bytes at ${path} name something below a directory
  * of ours: components of 1 to 255 bytes with single slashes between them,
  * none of them "." or "..", none with a NUL, none with the ending of our own
- * unfinished files, at most FNAME_DEPTH_MAX.  Else 0.  Any other byte may be
+ * unfinished files, at most FNAME_DEPTH_MAX.  The first one does not begin
+ * with a dot: in somebody's home that would be a setting.  Else 0.  Any other byte may be
  * part of a name: names arrive as they were, and are harmless as long as
  * they are shown by fname_show() only.
  */

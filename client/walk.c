@@ -62,8 +62,9 @@ check(const struct walk *w, const char *given, char *why, size_t size)
 	}
 	last = last_component(name);
 	if (!fname_ok(last, strlen(last))) {
-		(void)snprintf(why, size, "%s: the receiver could not have a "
-		    "file of that name", shown);
+		(void)snprintf(why, size, "%s: the receiver takes no file of "
+		    "that name%s", shown, last[0] == '.' ? "; put it into a "
+		    "directory" : "");
 		return (-1);
 	}
 	for (i = 0; i < w->n - 1; i++)

@@ -16,9 +16,9 @@ ok(const char *path)
 Test(fname, allowed)
 {
 	static const char	*const good[] = {
-		"a", "a/b", "...", ".hidden", "-rf", "a b", "a\nb", "\x1b[2J",
-		"..a", "a..", "\xff\xfe", "C:\\x", "~root", "$(x)", "*",
-		"dir/...", ".passcat-par", "passcat-part",
+		"a", "a/b", "d/...", "d/.hidden", "-rf", "a b", "a\nb",
+		"\x1b[2J", "d/..a", "a..", "\xff\xfe", "C:\\x", "~root",
+		"$(x)", "*", "d/.passcat-par", "passcat-part",
 	};
 	size_t			 i;
 
@@ -31,6 +31,7 @@ Test(fname, refused)
 	static const char	*const bad[] = {
 		"", "/", "/etc/passwd", "a/", "a//b", ".", "..", "../a",
 		"a/..", "a/../b", "a/./b", "./a", "a/.",
+		".bashrc", ".ssh/authorized_keys", "...",
 		"x.passcat-part", "d.passcat-part/x", "a/x.passcat-part",
 		".passcat-part",
 	};

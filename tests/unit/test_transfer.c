@@ -669,6 +669,9 @@ Test(transfer, walk_refuses)
 	rig_write(&r, "from/y.passcat-part", 1, 1);
 	cr_expect_null(open_walk("from/y.passcat-part", NULL, why,
 	    sizeof(why)));
+	rig_write(&r, "from/.profile", 1, 1);
+	cr_expect_null(open_walk("from/.profile", NULL, why, sizeof(why)));
+	cr_expect_not_null(strstr(why, "directory"), "%s", why);
 }
 
 Test(transfer, walk_knows_dots_and_slashes)
