@@ -9,7 +9,7 @@
 #include "session.h"
 #include "xalloc.h"
 
-#define NODE		"https://passd.invalid/passcat"
+#define NODE		NS_PASSD	/* a name, no place */
 #define FEATURES_MAX	16
 #define GUESTS_MAX	256
 #define NAME		"passcat"

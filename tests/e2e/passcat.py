@@ -17,6 +17,11 @@ import servers
 PORTS = 120             # of the long-lived passd, a third for rendezvous
 
 
+def program():
+    """The program, or None if it was not built."""
+    return shutil.which(os.environ.get("PASSCAT") or "passcat")
+
+
 class Running:
     """A passcat that runs; its events come as dictionaries."""
 
@@ -96,7 +101,7 @@ class Passcat:
     """passcat on one server, for a test: start() and run()."""
 
     def __init__(self, server, passd, directory):
-        self.program = os.environ.get("PASSCAT") or shutil.which("passcat")
+        self.program = program()
         self.server = server
         self.passd = passd
         self.dir = directory
@@ -178,8 +183,7 @@ def secure(kind, directory, slot, count=PORTS):
     tls = servers.certificates(directory / "tls")
     server = servers.SERVERS[kind](directory / kind, slot, tls)
     passd = daemon.Passd(directory / "passd", servers.COMPONENTS[0], server)
-    window = [slot.single() for _ in range(count)]
-    passd.window((window[0], window[-1]))
+    passd.window(slot.apart(count))
     passd.config.listen = daemon.PLAIN
     passd.config.quota.update({"sessions": "4 per port", "pending":
                                "8 per port", "ports": "30"})

@@ -11,9 +11,10 @@ import socket
 import time
 from pathlib import Path
 
-LOWEST, SLOTS, SLOT = 10000, 11, 2000
+LOWEST, SLOTS, SLOT = 10000, 9, 2400
 SINGLE = 400            # ports of a slot that are handed out one by one
 SHARED = 500            # ports of a slot for each long-lived passd
+APART = 400             # ports of a slot in small windows that stay
 LISTEN = "0A"           # state column of /proc/net/tcp
 
 
@@ -65,7 +66,8 @@ class Ports:
         self.next_single = base + 1
         self.end_single = base + SINGLE
         self.next_shared = self.end_single
-        self.start_private = self.next_private = base + SINGLE + 2 * SHARED
+        self.next_apart = base + SINGLE + 2 * SHARED
+        self.start_private = self.next_private = self.next_apart + APART
         self.end = base + SLOT
 
     def close(self):
@@ -81,8 +83,15 @@ class Ports:
         """A wide window (lo, hi), at most two of them a run."""
         lo = self.next_shared
         self.next_shared += SHARED
-        assert self.next_shared <= self.start_private
+        assert self.next_shared <= self.start_private - APART
         return lo, self.next_shared - 1
+
+    def apart(self, count):
+        """A window (lo, hi) that is never given to anybody else."""
+        lo = self.next_apart
+        self.next_apart += count
+        assert self.next_apart <= self.start_private, "out of small windows"
+        return lo, self.next_apart - 1
 
     def window(self, count):
         """The next window (lo, hi) of free ports, the used ones anew."""
