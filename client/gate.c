@@ -15,6 +15,7 @@
 #include "xalloc.h"
 
 #define ANSWER_MS	28000	/* passd drops the peer after 30 s */
+#define QUESTIONS_MAX	16	/* nobody keeps a person busy for long */
 
 struct question {
 	char			*text;
@@ -120,10 +121,16 @@ void
 gate_question(const char *text, gate_fn fn, void *arg)
 {
 	struct question	*q;
+	size_t		 waiting = 0;
 	char		*c;
 
-	if (!can_ask()) {
-		fn(0, "nobody to ask", arg);
+	TAILQ_FOREACH(q, &questions, entry) {
+		if (strcmp(q->text, text) == 0)
+			waiting = QUESTIONS_MAX;
+		waiting++;
+	}
+	if (!can_ask() || waiting >= QUESTIONS_MAX) {
+		fn(0, waiting ? "too many questions" : "nobody to ask", arg);
 		return;
 	}
 	q = xcalloc(1, sizeof(*q));

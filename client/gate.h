@@ -35,7 +35,7 @@ int	gate_terminal(void);
 /*
  * gate_question(text, fn, arg):
  * Put a question on the terminal, "...? [y/N] ", or answer no if
- * gate_terminal() has found none.
+ * gate_terminal() has found none, if the same one or too many others wait.
  */
 void	gate_question(const char *, gate_fn, void *);
 

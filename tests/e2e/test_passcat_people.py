@@ -11,7 +11,7 @@ import pytest
 
 import servers
 import users
-from test_passcat import DONE, REFUSED, USAGE
+from test_passcat import DONE, REFUSED, USAGE, terminal  # noqa: F401
 from test_passcat_forward import service, stop  # noqa: F401
 
 NS_DECLOAK = "urn:xmpp:decloak:0"
@@ -97,6 +97,24 @@ def test_nobody_else_is_told(cat, service, rule):
     assert not [p for p in presences(running) if "alice@" in p]
     # Only who may be asked at all is available to the server.
     assert len(presences(running)) == (1 if rule else 0)
+
+
+def test_decloak_ask(cat, terminal, service):  # noqa: F811
+    """Each time the person decides."""
+    tty = terminal("forward", "--yes", "--decloak", "ask",
+                   str(service().port), user="bob")
+    tty.running.event("listening")
+    for answer, code in (("n", REFUSED), ("y", DONE)):
+        found = cat.start("find", "--timeout", "20", "bob@" + servers.DOMAIN)
+        tty.expect(r"alice@%s/\S+ asks whether you are here.*\[y/N\]"
+                   % re.escape(servers.DOMAIN))
+        tty.type(answer + "\n")
+        told = tty.running.event(("cloaked", "decloaked"))
+        assert told["event"] == ("decloaked" if code == DONE else "cloaked")
+        if code == DONE:
+            assert found.wait() == DONE
+        found.kill()
+    stop(tty.running)
 
 
 def test_find_nobody(cat):
