@@ -19,6 +19,8 @@
 	{ edge, MSG_LOG, MSG_ST_ANY, MSG_LOG_MIN,			\
 	    sizeof(struct msg_log), NO_FD, "LOG" }
 
+#define WORKER_RUNS	(MSG_ST_RUN | MSG_ST_STOP | MSG_ST_SYNC)
+
 static const struct msg_row table[] = {
 	{ EDGE_PARENT_CONTROL, MSG_BOOT, MSG_ST_BOOT, EXACT(msg_boot),
 	    NO_FD, "BOOT" },
@@ -34,6 +36,16 @@ static const struct msg_row table[] = {
 	    EXACT(msg_status), FDS(0, 1, MSG_FD_STREAM), "XMPP" },
 	{ EDGE_PARENT_CONTROL, MSG_STOP, MSG_ST_ANY, HDR_ONLY, NO_FD,
 	    "STOP" },
+	{ EDGE_PARENT_CONTROL, MSG_HANDOVER, MSG_ST_ANY, HDR_ONLY, NO_FD,
+	    "HANDOVER" },
+	{ EDGE_PARENT_CONTROL, MSG_EPOCH, MSG_ST_RUN, EXACT(msg_epoch),
+	    NO_FD, "EPOCH" },
+	{ EDGE_PARENT_CONTROL, MSG_ADOPT, MSG_ST_RUN, MSG_RECORD_MIN,
+	    sizeof(struct msg_record), FDS(0, 1, MSG_FD_CHANNEL), "ADOPT" },
+	{ EDGE_PARENT_CONTROL, MSG_ADOPTED, MSG_ST_RUN, HDR_ONLY, NO_FD,
+	    "ADOPTED" },
+	{ EDGE_PARENT_CONTROL, MSG_PING, MSG_ST_ANY, HDR_ONLY, NO_FD,
+	    "PING" },
 	{ EDGE_PARENT_CONTROL, MSG_ORPHAN, MSG_ST_ANY, EXACT(msg_orphan),
 	    NO_FD, "ORPHAN" },
 
@@ -43,6 +55,15 @@ static const struct msg_row table[] = {
 	    NO_FD, "READY" },
 	{ EDGE_CONTROL_PARENT, MSG_CONNECT, MSG_ST_RUN | MSG_ST_STOP,
 	    HDR_ONLY, NO_FD, "CONNECT" },
+	{ EDGE_CONTROL_PARENT, MSG_ESCROW, MSG_ST_RUN, MSG_RECORD_MIN,
+	    sizeof(struct msg_record), FDS(0, 1, MSG_FD_CHANNEL),
+	    "ESCROW" },
+	{ EDGE_CONTROL_PARENT, MSG_RELEASE, MSG_ST_RUN, HDR_ONLY, NO_FD,
+	    "RELEASE" },
+	{ EDGE_CONTROL_PARENT, MSG_RELOADED, MSG_ST_RUN,
+	    EXACT(msg_reloaded), NO_FD, "RELOADED" },
+	{ EDGE_CONTROL_PARENT, MSG_PONG, MSG_ST_ANY, HDR_ONLY, NO_FD,
+	    "PONG" },
 	{ EDGE_CONTROL_PARENT, MSG_SUMMARY, MSG_ST_RUN | MSG_ST_STOP,
 	    EXACT(msg_summary), NO_FD, "SUMMARY" },
 	{ EDGE_CONTROL_PARENT, MSG_RESPAWN, MSG_ST_RUN | MSG_ST_STOP,
@@ -57,9 +78,13 @@ static const struct msg_row table[] = {
 	    FDS(1, 1, MSG_FD_CHANNEL), "SPAWNER" },
 	{ EDGE_PARENT_SPAWNER, MSG_STOP, MSG_ST_ANY, HDR_ONLY, NO_FD,
 	    "STOP" },
+	{ EDGE_PARENT_SPAWNER, MSG_PING, MSG_ST_ANY, HDR_ONLY, NO_FD,
+	    "PING" },
 	{ EDGE_PARENT_SPAWNER, MSG_RETIRE, MSG_ST_RUN, HDR_ONLY, NO_FD,
 	    "RETIRE" },
 
+	{ EDGE_SPAWNER_PARENT, MSG_PONG, MSG_ST_ANY, HDR_ONLY, NO_FD,
+	    "PONG" },
 	{ EDGE_SPAWNER_PARENT, MSG_READY, MSG_ST_START, EXACT(msg_ready),
 	    NO_FD, "READY" },
 	LOG_ROW(EDGE_SPAWNER_PARENT),
@@ -89,29 +114,42 @@ static const struct msg_row table[] = {
 	{ EDGE_CONTROL_WORKER, MSG_ANSWER, MSG_ST_ANY, EXACT(msg_answer),
 	    NO_FD, "ANSWER" },
 	{ EDGE_CONTROL_WORKER, MSG_RENDEZVOUS, MSG_ST_ANY,
-	    EXACT(msg_session),
+	    EXACT(msg_rendezvous),
 	    FDS(1, 2, MSG_FD_LISTENER, MSG_FD_LISTENER), "RENDEZVOUS" },
 	{ EDGE_CONTROL_WORKER, MSG_LIMITS, MSG_ST_ANY, EXACT(msg_limits),
 	    NO_FD, "LIMITS" },
 	{ EDGE_CONTROL_WORKER, MSG_CLOSE, MSG_ST_ANY, EXACT(msg_close),
 	    NO_FD, "CLOSE" },
-	{ EDGE_CONTROL_WORKER, MSG_DROP, MSG_ST_ANY, EXACT(msg_session),
+	{ EDGE_CONTROL_WORKER, MSG_DROP, MSG_ST_ANY, EXACT(msg_drop),
 	    NO_FD, "DROP" },
+	{ EDGE_CONTROL_WORKER, MSG_SYNC, MSG_ST_ANY, EXACT(msg_sync),
+	    NO_FD, "SYNC" },
+	{ EDGE_CONTROL_WORKER, MSG_ACK, MSG_ST_ANY, EXACT(msg_ack), NO_FD,
+	    "ACK" },
+	{ EDGE_CONTROL_WORKER, MSG_PING, MSG_ST_ANY, HDR_ONLY, NO_FD,
+	    "PING" },
 
-	{ EDGE_WORKER_CONTROL, MSG_READY, MSG_ST_START, HDR_ONLY, NO_FD,
-	    "READY" },
-	{ EDGE_WORKER_CONTROL, MSG_CLIENT, MSG_ST_RUN | MSG_ST_STOP,
+	/* Before its STATE a worker may say what it had not said yet. */
+	{ EDGE_WORKER_CONTROL, MSG_READY, MSG_ST_START | MSG_ST_SYNC,
+	    HDR_ONLY, NO_FD, "READY" },
+	{ EDGE_WORKER_CONTROL, MSG_CLIENT, WORKER_RUNS,
 	    EXACT(msg_client), NO_FD, "CLIENT" },
-	{ EDGE_WORKER_CONTROL, MSG_LEG, MSG_ST_RUN | MSG_ST_STOP,
-	    EXACT(msg_client), NO_FD, "LEG" },
-	{ EDGE_WORKER_CONTROL, MSG_PAIRED, MSG_ST_RUN | MSG_ST_STOP,
+	{ EDGE_WORKER_CONTROL, MSG_LEG, WORKER_RUNS, EXACT(msg_client),
+	    NO_FD, "LEG" },
+	{ EDGE_WORKER_CONTROL, MSG_PAIRED, WORKER_RUNS,
 	    EXACT(msg_client), NO_FD, "PAIRED" },
-	{ EDGE_WORKER_CONTROL, MSG_ENDED, MSG_ST_RUN | MSG_ST_STOP,
-	    EXACT(msg_ended), NO_FD, "ENDED" },
-	{ EDGE_WORKER_CONTROL, MSG_REFUSED, MSG_ST_RUN | MSG_ST_STOP,
+	{ EDGE_WORKER_CONTROL, MSG_ENDED, WORKER_RUNS, EXACT(msg_ended),
+	    NO_FD, "ENDED" },
+	{ EDGE_WORKER_CONTROL, MSG_REFUSED, WORKER_RUNS,
 	    EXACT(msg_refused), NO_FD, "REFUSED" },
-	{ EDGE_WORKER_CONTROL, MSG_GONE, MSG_ST_RUN | MSG_ST_STOP,
-	    HDR_ONLY, NO_FD, "GONE" },
+	{ EDGE_WORKER_CONTROL, MSG_GONE, WORKER_RUNS, HDR_ONLY, NO_FD,
+	    "GONE" },
+	{ EDGE_WORKER_CONTROL, MSG_STATE, MSG_ST_SYNC, EXACT(msg_state),
+	    NO_FD, "STATE" },
+	{ EDGE_WORKER_CONTROL, MSG_SESSION, MSG_ST_SYNC | MSG_ST_SESSIONS,
+	    EXACT(msg_session), NO_FD, "SESSION" },
+	{ EDGE_WORKER_CONTROL, MSG_PONG, MSG_ST_ANY, HDR_ONLY, NO_FD,
+	    "PONG" },
 };
 
 #define TABLE_ROWS	(sizeof(table) / sizeof(table[0]))
@@ -276,7 +314,8 @@ forbidden(const struct msg_in *in, enum msg_edge edge, uint16_t states,
 		return ("descriptors lost");
 	if (in->len < sizeof(struct msg_hdr))
 		return ("no header");
-	if (in->hdr.version != MSG_VERSION)
+	if (in->hdr.version < MSG_VERSION_MIN ||
+	    in->hdr.version > MSG_VERSION)
 		return ("wrong version");
 	if ((row = msg_row(edge, in->hdr.type)) == NULL)
 		return ("wrong type");

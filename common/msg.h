@@ -17,7 +17,14 @@
  * through.
  */
 
+/*
+ * Messages of the version before ours are understood too: after an upgrade
+ * workers of the old program live on beside a control of the new one.
+ */
+#ifndef MSG_VERSION
 #define MSG_VERSION	1
+#endif
+#define MSG_VERSION_MIN	(MSG_VERSION > 1 ? MSG_VERSION - 1 : 1)
 #define MSG_FDS_MAX	3
 #define MSG_CHANNEL_FD	3	/* where a started process finds its own */
 
@@ -67,6 +74,19 @@ enum msg_type {
 	MSG_RESPAWN = 28,	/* a worker crashed: a new spawner, please */
 	MSG_RETIRE = 29,	/* to a spawner: go, but leave your workers */
 	MSG_ORPHAN = 30,	/* a worker that no spawner has has ended */
+	MSG_ESCROW = 40,	/* keep this record, and its channel */
+	MSG_RELEASE = 41,	/* forget it */
+	MSG_EPOCH = 42,		/* to a new control: what comes is kept */
+	MSG_ADOPT = 43,		/* a record that was kept, and its channel */
+	MSG_ADOPTED = 44,	/* that was the last one */
+	MSG_SYNC = 45,		/* a new control wants to know all */
+	MSG_STATE = 46,		/* what the worker is doing */
+	MSG_SESSION = 47,	/* one of its sessions */
+	MSG_ACK = 48,		/* events up to this one need not come again */
+	MSG_PING = 49,		/* are you well? */
+	MSG_PONG = 50,		/* yes */
+	MSG_RELOADED = 51,	/* what became of a configuration */
+	MSG_HANDOVER = 52,	/* end, and leave the workers to the next */
 	MSG_REAP = 53,		/* kill a worker that no spawner has */
 	MSG_SUMMARY = 60	/* control to parent: how it is */
 };
@@ -187,7 +207,15 @@ struct msg_answer {
 };
 _Static_assert(sizeof(struct msg_answer) == 64, "MSG_ANSWER");
 
-struct msg_session {		/* MSG_RENDEZVOUS, MSG_DROP */
+struct msg_rendezvous {		/* + listeners of that port */
+	struct msg_hdr	 hdr;
+	uint32_t	 session;
+	uint16_t	 port;
+	uint16_t	 pad;
+};
+_Static_assert(sizeof(struct msg_rendezvous) == 24, "MSG_RENDEZVOUS");
+
+struct msg_drop {
 	struct msg_hdr	 hdr;
 	uint32_t	 session;
 	uint32_t	 cause;		/* enum cause */
@@ -226,6 +254,7 @@ enum leg_what {
 #define MSG_LEGS_MAX	8	/* MSG_LEG for one client */
 #define MSG_REFUSED_MS	1000	/* least time between two MSG_REFUSED */
 
+/* All that is to be told of a session, whoever was control at its start. */
 struct msg_ended {
 	struct msg_hdr	 hdr;
 	uint32_t	 session;
@@ -233,8 +262,10 @@ struct msg_ended {
 	uint64_t	 bytes_in;	/* peer to owner, written out */
 	uint64_t	 bytes_out;	/* owner to peer, written out */
 	uint64_t	 ms;		/* since PAIRED; 0: never paired */
+	struct addr	 peer;
+	uint32_t	 pad;
 };
-_Static_assert(sizeof(struct msg_ended) == 48, "MSG_ENDED");
+_Static_assert(sizeof(struct msg_ended) == 72, "MSG_ENDED");
 
 struct msg_orphan {
 	struct msg_hdr	 hdr;
@@ -267,6 +298,74 @@ struct msg_summary {		/* for the service manager */
 	uint32_t	 pad;
 };
 _Static_assert(sizeof(struct msg_summary) == 32, "MSG_SUMMARY");
+/*
+ * The record of a port, or of a notice that is on its way: for control to
+ * read when it starts anew, for the parent to keep.
+ */
+#define MSG_RECORD_MAX	4000
+
+struct msg_record {		/* MSG_ESCROW, MSG_ADOPT */
+	struct msg_hdr	 hdr;
+	unsigned char	 record[MSG_RECORD_MAX];	/* to the packet's end */
+};
+#define MSG_RECORD_MIN	(offsetof(struct msg_record, record) + 1)
+
+#define MSG_KEY_LEN	32
+
+struct msg_epoch {
+	struct msg_hdr	 hdr;
+	uint32_t	 epoch;		/* how many controls there have been */
+	uint32_t	 last_id;	/* greatest id of a record so far */
+	uint8_t		 key[MSG_KEY_LEN];	/* makes ids of stanzas */
+};
+_Static_assert(sizeof(struct msg_epoch) == 56, "MSG_EPOCH");
+
+struct msg_sync {
+	struct msg_hdr	 hdr;
+	uint32_t	 epoch;
+	uint32_t	 pad;
+};
+
+#define STATE_LISTENING	0x1	/* still accepts */
+
+struct msg_state {		/* followed by ${sessions} MSG_SESSION */
+	struct msg_hdr	 hdr;
+	uint32_t	 epoch;		/* of the SYNC that it answers */
+	uint32_t	 flags;		/* STATE_* */
+	uint32_t	 sessions;
+	uint32_t	 pad;
+	uint64_t	 seq;		/* of the last event so far */
+};
+_Static_assert(sizeof(struct msg_state) == 40, "MSG_STATE");
+
+enum session_state { SESSION_ASKED = 1, SESSION_ACCEPTED, SESSION_RELAY };
+
+struct msg_session {
+	struct msg_hdr	 hdr;
+	uint32_t	 session;
+	uint32_t	 state;		/* enum session_state */
+	uint32_t	 ms;		/* since the peer came */
+	uint16_t	 rendezvous;	/* port; 0: none */
+	uint16_t	 legs;		/* held for the owner's answer */
+	struct addr	 peer;
+	struct addr	 leg;		/* SESSION_RELAY */
+	uint64_t	 bytes_in;
+	uint64_t	 bytes_out;
+};
+_Static_assert(sizeof(struct msg_session) == 88, "MSG_SESSION");
+
+struct msg_ack {
+	struct msg_hdr	 hdr;
+	uint64_t	 upto;		/* seq of the last one applied */
+};
+
+enum reload_result { RELOAD_FAILED, RELOAD_DONE, RELOAD_RESTART };
+
+struct msg_reloaded {
+	struct msg_hdr	 hdr;
+	uint32_t	 result;	/* enum reload_result */
+	uint32_t	 pad;
+};
 
 /* What msg_recv() returns. */
 enum msg_result { MSG_OK, MSG_NOTHING, MSG_EOF, MSG_BAD, MSG_LOST };
@@ -286,15 +385,23 @@ struct msg_in {
 		struct msg_spawned	 spawned;
 		struct msg_exited	 exited;
 		struct msg_answer	 answer;
-		struct msg_session	 session;
+		struct msg_rendezvous	 rendezvous;
+		struct msg_drop		 drop;
 		struct msg_close	 close;
 		struct msg_client	 client;
 		struct msg_ended	 ended;
 		struct msg_refused	 refused;
+		struct msg_record	 record;
+		struct msg_epoch	 epoch;
+		struct msg_sync		 sync;
+		struct msg_state	 state;
+		struct msg_session	 session;
+		struct msg_ack		 ack;
+		struct msg_reloaded	 reloaded;
 		struct msg_summary	 summary;
 		struct msg_orphan	 orphan;
 		struct msg_reap		 reap;
-		unsigned char		 bytes[2112];
+		unsigned char		 bytes[4096];
 	};
 	size_t		 len;		/* of the packet */
 	size_t		 nfds;
@@ -333,6 +440,8 @@ struct msg_row {
 #define MSG_ST_START	0x0004	/* being set up */
 #define MSG_ST_RUN	0x0008	/* at work */
 #define MSG_ST_STOP	0x0010	/* on its way out */
+#define MSG_ST_SYNC	0x0020	/* a worker's STATE is awaited */
+#define MSG_ST_SESSIONS	0x0040	/* and its sessions */
 #define MSG_ST_ANY	0xffff
 
 /*

@@ -14,13 +14,15 @@
 
 struct ask {
 	RB_ENTRY(ask)	 entry;
-	TAILQ_ENTRY(ask) notice;	/* notices only */
+	TAILQ_ENTRY(ask) kept;		/* if kept for the link */
 	char		 id[ASK_ID_LEN + 1];
 	struct jid	*to;
-	struct xml_out	 xml;		/* notices only: to be sent again */
+	struct xml_out	 xml;		/* empty, or to be sent (again) */
+	int		 is_kept;
 	unsigned int	 tries;
 	int		 sent;		/* on the stream that is up */
 	ask_fn		 fn;		/* questions only */
+	ask_news_fn	 news;		/* notices only */
 	void		*arg;
 	struct event	 timer;
 };
@@ -36,30 +38,45 @@ RB_PROTOTYPE(ask_tree, ask, entry, compare)
 RB_GENERATE(ask_tree, ask, entry, compare)
 
 static struct ask_tree	 asks = RB_INITIALIZER(&asks);
-static TAILQ_HEAD(, ask) notices = TAILQ_HEAD_INITIALIZER(notices);
+/* What waits for the link, or may have to be sent on the next one. */
+static TAILQ_HEAD(, ask) kept = TAILQ_HEAD_INITIALIZER(kept);
 static unsigned int	 nnotices;
 
 void
 ask_init(void)
 {
 	RB_INIT(&asks);
-	TAILQ_INIT(&notices);
+	TAILQ_INIT(&kept);
 	nnotices = 0;
 }
 
-void
-ask_new_id(char id[ASK_ID_LEN + 1])
+static int
+is_notice(const struct ask *a)
 {
-	static const char	 hex[] = "0123456789abcdef";
-	unsigned char		 bytes[ASK_ID_LEN / 2];
-	size_t			 i;
+	return (a->news != NULL);
+}
 
-	arc4random_buf(bytes, sizeof(bytes));
-	for (i = 0; i < sizeof(bytes); i++) {
-		id[2 * i] = hex[bytes[i] >> 4];
-		id[2 * i + 1] = hex[bytes[i] & 15];
-	}
-	id[ASK_ID_LEN] = '\0';
+static void
+unkeep(struct ask *a)
+{
+	if (a->is_kept)
+		TAILQ_REMOVE(&kept, a, kept);
+	a->is_kept = 0;
+	xml_free(&a->xml);
+	xml_init(&a->xml);
+}
+
+/* Keep the finished stanza ${x} for the link.  Return 0 or -1. */
+static int
+keep(struct ask *a, const struct xml_out *x)
+{
+	if ((a->xml.buf = malloc(x->len)) == NULL)
+		return (-1);
+	memcpy(a->xml.buf, x->buf, x->len);
+	a->xml.len = a->xml.size = x->len;
+	TAILQ_INSERT_TAIL(&kept, a, kept);
+	a->is_kept = 1;
+	return (0);
 }
 
 static void
@@ -67,13 +84,23 @@ forget(struct ask *a)
 {
 	RB_REMOVE(ask_tree, &asks, a);
 	(void)evtimer_del(&a->timer);
-	if (a->fn == NULL) {
-		TAILQ_REMOVE(&notices, a, notice);
+	unkeep(a);
+	if (is_notice(a))
 		nnotices--;
-	}
-	xml_free(&a->xml);
 	jid_free(a->to);
 	free(a);
+}
+
+/* The end of a notice, whichever it is. */
+static void
+settle(struct ask *a)
+{
+	ask_news_fn	 news = a->news;
+	unsigned int	 tries = a->tries;
+	void		*arg = a->arg;
+
+	forget(a);
+	news(ASK_SETTLED, tries, arg);
 }
 
 static void
@@ -86,17 +113,28 @@ start_timer(struct ask *a, uint32_t ms)
 	(void)evtimer_add(&a->timer, &tv);
 }
 
-static void
+/* Return 1 if it went out. */
+static int
 send_notice(struct ask *a)
 {
+	int	 sent = 0;
+
 	if (!xmpp_is_up())
-		return;			/* ask_link_up() tries again */
+		return (0);		/* ask_link_up() tries again */
 	/* If its queue is full: no try, but another one later. */
 	if (xmpp_send(&a->xml) == 0) {
 		a->tries++;
-		a->sent = 1;
+		sent = a->sent = 1;
 	}
 	start_timer(a, a->sent ? ASK_NOTICE_MS : ASK_ROOM_MS);
+	return (sent);
+}
+
+static void
+send_again(struct ask *a)
+{
+	if (send_notice(a))
+		a->news(ASK_SENT, a->tries, a->arg);
 }
 
 static void
@@ -108,20 +146,20 @@ on_timer(int fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (fn != NULL) {
+	if (!is_notice(a)) {
 		arg = a->arg;
 		forget(a);
 		fn(ASK_TIMEOUT, NULL, arg);
 		return;
 	}
 	if (!a->sent || !xmpp_is_up()) {
-		send_notice(a);
+		send_again(a);
 		return;
 	}
 	/* Told once and for all: streams lose nothing, links do. */
 	log_info("notice jid=%s unanswered, given up",
 	    jid_log(a->to, who, sizeof(who)));
-	forget(a);
+	settle(a);
 }
 
 static struct ask *
@@ -147,7 +185,7 @@ ask_new(const char *id, const struct jid *to)
 }
 
 struct ask *
-ask_question(const char *id, const struct jid *to, const struct xml_out *x,
+ask_again(const char *id, const struct jid *to, const struct xml_out *x,
     uint32_t timeout_ms, ask_fn fn, void *arg)
 {
 	struct ask	*a;
@@ -156,11 +194,29 @@ ask_question(const char *id, const struct jid *to, const struct xml_out *x,
 		return (NULL);
 	a->fn = fn;
 	a->arg = arg;
+	if (x != NULL && (xml_done(x) == -1 || keep(a, x) == -1)) {
+		forget(a);
+		return (NULL);
+	}
+	if (x != NULL && xmpp_is_up() && xmpp_send(x) == 0)
+		unkeep(a);
+	start_timer(a, timeout_ms);
+	return (a);
+}
+
+struct ask *
+ask_question(const char *id, const struct jid *to, const struct xml_out *x,
+    uint32_t timeout_ms, ask_fn fn, void *arg)
+{
+	struct ask	*a;
+
+	/* Without a link the peer is not kept waiting. */
+	if ((a = ask_again(id, to, NULL, timeout_ms, fn, arg)) == NULL)
+		return (NULL);
 	if (xmpp_send(x) == -1) {
 		forget(a);
 		return (NULL);
 	}
-	start_timer(a, timeout_ms);
 	return (a);
 }
 
@@ -172,23 +228,52 @@ ask_cancel(struct ask *a)
 }
 
 int
-ask_notice(const char *id, const struct jid *to, const struct xml_out *x)
+ask_notice(const char *id, const struct jid *to, const struct xml_out *x,
+    unsigned int tries, ask_news_fn news, void *arg)
 {
 	struct ask	*a;
 
 	if (xml_done(x) == -1 || nnotices >= ASK_NOTICES_MAX ||
 	    (a = ask_new(id, to)) == NULL)
 		return (-1);
-	TAILQ_INSERT_TAIL(&notices, a, notice);
-	nnotices++;
-	if ((a->xml.buf = malloc(x->len)) == NULL) {
+	if (keep(a, x) == -1) {
 		forget(a);
 		return (-1);
 	}
-	memcpy(a->xml.buf, x->buf, x->len);
-	a->xml.len = a->xml.size = x->len;
-	send_notice(a);
-	return (0);
+	a->news = news;
+	a->arg = arg;
+	a->tries = tries;
+	nnotices++;
+	return (send_notice(a));
+}
+
+void
+ask_stop(void)
+{
+	struct ask	*a;
+
+	while ((a = RB_MIN(ask_tree, &asks)) != NULL) {
+		if (is_notice(a))
+			settle(a);
+		else
+			forget(a);
+	}
+}
+
+static struct ask *
+find(const char *id)
+{
+	struct ask	 key;
+
+	if (strlcpy(key.id, id, sizeof(key.id)) != ASK_ID_LEN)
+		return (NULL);
+	return (RB_FIND(ask_tree, &asks, &key));
+}
+
+int
+ask_known(const char *id)
+{
+	return (find(id) != NULL);
 }
 
 int
@@ -196,23 +281,24 @@ ask_answered(const struct stanza *s, const struct jid *from)
 {
 	const char	*id = stanza_attr(s, "id");
 	const char	*type = stanza_attr(s, "type");
-	struct ask	 key, *a;
+	struct ask	*a;
 	ask_fn		 fn;
 	void		*arg;
 
-	if (id == NULL || type == NULL ||
-	    strlcpy(key.id, id, sizeof(key.id)) != ASK_ID_LEN)
+	if (id == NULL || type == NULL)
 		return (0);
-	a = RB_FIND(ask_tree, &asks, &key);
+	a = find(id);
 	/* Another resource, or another user, has no say. */
 	if (a == NULL || !jid_same(a->to, from))
 		return (0);
+	if (is_notice(a)) {
+		settle(a);
+		return (1);
+	}
 	fn = a->fn;
 	arg = a->arg;
 	forget(a);
-	if (fn != NULL)
-		fn(strcmp(type, "result") == 0 ? ASK_RESULT : ASK_ERROR, s,
-		    arg);
+	fn(strcmp(type, "result") == 0 ? ASK_RESULT : ASK_ERROR, s, arg);
 	return (1);
 }
 
@@ -221,13 +307,16 @@ ask_link_up(void)
 {
 	struct ask	*a, *next;
 
-	for (a = TAILQ_FIRST(&notices); a != NULL; a = next) {
-		next = TAILQ_NEXT(a, notice);
+	for (a = TAILQ_FIRST(&kept); a != NULL; a = next) {
+		next = TAILQ_NEXT(a, kept);
 		a->sent = 0;
-		if (a->tries >= ASK_TRIES)
-			forget(a);
+		if (!is_notice(a)) {
+			if (xmpp_send(&a->xml) == 0)
+				unkeep(a);
+		} else if (a->tries >= ASK_TRIES)
+			settle(a);
 		else
-			send_notice(a);
+			send_again(a);
 	}
 }
 

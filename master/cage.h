@@ -21,6 +21,21 @@ enum cage { CAGE_WORKER, CAGE_CONTROL, CAGE_RESOLVER };
 int	cage_worker_filter(void);
 
 /*
+ * cage_file(label):
+ * Return a new file in no directory, or -1 with errno; ${label} is what
+ * people see of it, where the system shows one.
+ */
+int	cage_file(const char *);
+
+/*
+ * cage_copy(fd):
+ * Return a copy of the file ${fd}, at its start, that whoever gets it cannot
+ * change, or -1 with errno (EFBIG beyond CAGE_COPY_MAX bytes).
+ */
+#define CAGE_COPY_MAX	(1024 * 1024)
+int	cage_copy(int);
+
+/*
  * cage_print(cage, fd):
  * Write the filter ${cage} to ${fd} in a form that people can read, for the
  * tests.  Return 0 or -1.

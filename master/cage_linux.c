@@ -418,6 +418,55 @@ build(enum cage cage)
 }
 
 int
+cage_file(const char *label)
+{
+	return (memfd_create(label, MFD_CLOEXEC | MFD_ALLOW_SEALING));
+}
+
+/* From here on nobody who holds it can change it. */
+static int
+seal(int fd)
+{
+	return (fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK |
+	    F_SEAL_GROW | F_SEAL_WRITE));
+}
+
+/* Return 0, or -1 with errno. */
+static int
+copy(int to, int from)
+{
+	static char	 buf[16384];
+	size_t		 total = 0;
+	ssize_t		 n;
+
+	while ((n = read(from, buf, sizeof(buf))) > 0) {
+		total += (size_t)n;
+		if (total > CAGE_COPY_MAX) {
+			errno = EFBIG;
+			return (-1);
+		}
+		if (write(to, buf, (size_t)n) != n)
+			return (-1);
+	}
+	return (n == -1 || lseek(to, 0, SEEK_SET) == -1 ? -1 : 0);
+}
+
+int
+cage_copy(int from)
+{
+	int	 fd, saved;
+
+	if ((fd = cage_file("configuration")) == -1)
+		return (-1);
+	if (copy(fd, from) == 0 && seal(fd) == 0)
+		return (fd);
+	saved = errno;
+	(void)close(fd);
+	errno = saved;
+	return (-1);
+}
+
+int
 cage_worker_filter(void)
 {
 	scmp_filter_ctx	 ctx;
@@ -425,16 +474,14 @@ cage_worker_filter(void)
 
 	if ((ctx = build(CAGE_WORKER)) == NULL)
 		return (-1);
-	fd = memfd_create("filter", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	fd = cage_file("filter");
 	if (fd != -1 && (r = seccomp_export_bpf(ctx, fd)) != 0) {
 		(void)close(fd);
 		fd = -1;
 		errno = -r;
 	}
 	seccomp_release(ctx);
-	/* Nobody who holds it may change it: it is sent to the spawner. */
-	if (fd != -1 && fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK |
-	    F_SEAL_GROW | F_SEAL_WRITE) == -1) {
+	if (fd != -1 && seal(fd) == -1) {
 		(void)close(fd);
 		return (-1);
 	}

@@ -32,6 +32,7 @@ struct chan {
 	struct event		 writable;
 	TAILQ_HEAD(, queued)	 queue;
 	size_t			 nqueued;
+	size_t			 queue_max;
 	int			 ended;
 	const char		*why;
 	int			*freed;	/* set if freed within a handler */
@@ -143,6 +144,7 @@ chan_new(int fd, enum msg_edge edge, uint16_t states,
 	c->states = states;
 	c->handler = handler;
 	c->arg = arg;
+	c->queue_max = CHAN_QUEUE_MAX;
 	TAILQ_INIT(&c->queue);
 	event_set(&c->readable, fd, EV_READ | EV_PERSIST, on_readable, c);
 	event_set(&c->writable, fd, EV_WRITE | EV_PERSIST, on_writable, c);
@@ -179,13 +181,25 @@ chan_states(struct chan *c, uint16_t states)
 	c->states = states;
 }
 
+void
+chan_queue_max(struct chan *c, size_t n)
+{
+	c->queue_max = n;
+}
+
+size_t
+chan_queued(const struct chan *c)
+{
+	return (c->nqueued);
+}
+
 static int
 enqueue(struct chan *c, const void *m, size_t len, const int *fds,
     size_t nfds)
 {
 	struct queued	*q;
 
-	if (c->nqueued == CHAN_QUEUE_MAX ||
+	if (c->nqueued >= c->queue_max ||
 	    (q = calloc(1, sizeof(*q) + len)) == NULL)
 		return (-1);
 	memcpy(q->bytes, m, len);

@@ -13,7 +13,7 @@
  * the moment.  Never blocks.
  */
 
-#define CHAN_QUEUE_MAX	64	/* messages that wait for the other side */
+#define CHAN_QUEUE_MAX	64	/* messages that wait, if not told else */
 
 struct chan;
 
@@ -42,6 +42,12 @@ void	chan_free(struct chan *);
 
 /* chan_states(c, states): messages are now judged by ${states}. */
 void	chan_states(struct chan *, uint16_t);
+
+/* chan_queue_max(c, n): from now on ${n} messages may wait. */
+void	chan_queue_max(struct chan *, size_t);
+
+/* chan_queued(c): how many messages wait. */
+size_t	chan_queued(const struct chan *);
 
 /*
  * chan_send(c, m, len, fds, nfds):

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "ctl.h"
+#include "escrow.h"
 #include "lack.h"
 #include "log.h"
 #include "mono.h"
@@ -52,7 +53,7 @@ context(const struct client *c)
 static void
 drop(const struct client *c, enum cause cause)
 {
-	struct msg_session	 m;
+	struct msg_drop	 m;
 
 	msg_init(&m, sizeof(m), MSG_DROP, c->port->id);
 	m.session = c->session;
@@ -237,7 +238,7 @@ static int
 open_rendezvous(struct client *c)
 {
 	struct listeners	 l;
-	struct msg_session	 m;
+	struct msg_rendezvous	 m;
 
 	if (ctl.conf->owner_leg == LEG_SAME_PORT)
 		return (0);
@@ -252,6 +253,7 @@ open_rendezvous(struct client *c)
 	c->rendezvous = l.port;
 	msg_init(&m, sizeof(m), MSG_RENDEZVOUS, c->port->id);
 	m.session = c->session;
+	m.port = l.port;
 	port_send(c->port, &m, sizeof(m), l.fd, l.n);
 	listeners_close(&l);
 	return (0);
@@ -259,27 +261,52 @@ open_rendezvous(struct client *c)
 
 /* XEP-0003 3 */
 static void
-ask_owner(struct client *c)
+write_question(struct xml_out *x, const struct client *c, const char *id)
 {
 	struct port	*p = c->port;
-	struct xml_out	 x;
-	char		 id[ASK_ID_LEN + 1], buf[ADDR_STRLEN];
+	char		 buf[ADDR_STRLEN];
 
-	ask_new_id(id);
-	iq_request(&x, id, p->owner);
-	xml_open(&x, "query", NS_PASS);
-	xml_open(&x, "client", NULL);
-	xml_attr_uint(&x, "port", c->addr.port);
-	xml_text(&x, addr_format(&c->addr, buf));
-	xml_close(&x);
-	port_fill_proxy(&x, c->rendezvous != 0 ? c->rendezvous : p->number);
-	xml_close(&x);
-	xml_close(&x);
-	c->ask = ask_question(id, p->owner, &x, ctl.conf->timeout.answer,
-	    on_answer, c);
+	iq_request(x, id, p->owner);
+	xml_open(x, "query", NS_PASS);
+	xml_open(x, "client", NULL);
+	xml_attr_uint(x, "port", c->addr.port);
+	xml_text(x, addr_format(&c->addr, buf));
+	xml_close(x);
+	port_fill_proxy(x, c->rendezvous != 0 ? c->rendezvous : p->number);
+	xml_close(x);
+	xml_close(x);
+}
+
+static void
+ask_owner(struct client *c)
+{
+	struct xml_out	 x;
+	char		 id[ASK_ID_LEN + 1];
+
+	escrow_id(id, c->port->id, c->session);
+	write_question(&x, c, id);
+	c->ask = ask_question(id, c->port->owner, &x,
+	    ctl.conf->timeout.answer, on_answer, c);
 	xml_free(&x);
 	if (c->ask == NULL)
 		drop(c, CAUSE_LINK_DOWN);
+}
+
+/* The same for a client that waits for ${ms} already. */
+static void
+ask_owner_again(struct client *c, uint32_t ms, int held)
+{
+	struct xml_out	 x;
+	uint32_t	 all = ctl.conf->timeout.answer;
+	char		 id[ASK_ID_LEN + 1];
+
+	escrow_id(id, c->port->id, c->session);
+	write_question(&x, c, id);
+	c->ask = ask_again(id, c->port->owner, held ? NULL : &x,
+	    ms < all ? all - ms : 0, on_answer, c);
+	xml_free(&x);
+	if (c->ask == NULL)
+		drop(c, CAUSE_ERROR);
 }
 
 /* How many clients ${p} has, and how many of them have no relay yet. */
@@ -436,6 +463,60 @@ refused_too_often(struct port *p)
 		p->refused_due = now;
 	p->refused_due += MSG_REFUSED_MS;
 	return (p->refused_due > now + REFUSED_BURST * MSG_REFUSED_MS);
+}
+
+void
+client_adopt(struct port *p, const struct msg_session *m)
+{
+	struct client	*c;
+
+	if (registry_client(p, m->session) != NULL ||
+	    (m->peer.family != ADDR_V4 && m->peer.family != ADDR_V6) ||
+	    m->state < SESSION_ASKED || m->state > SESSION_RELAY) {
+		port_kill(p, "SESSION that cannot be");
+		return;
+	}
+	if ((c = registry_client_new(p, m->session)) == NULL) {
+		port_kill(p, "no memory for its clients");
+		return;
+	}
+	c->addr = m->peer;
+	c->leg = m->leg;
+	if (m->rendezvous != 0 && ctl.rendezvous != NULL) {
+		/* It is not to be trusted with the port of another. */
+		if (pool_claim(ctl.rendezvous, m->rendezvous) == -1) {
+			port_kill(p, "rendezvous port of another");
+			return;
+		}
+		c->rendezvous = m->rendezvous;
+	}
+	if (m->state == SESSION_RELAY)
+		registry_client_state(c, CLIENT_RELAY);
+	else if (m->state == SESSION_ACCEPTED)
+		registry_client_state(c, CLIENT_ACCEPTED);
+	else if (p->state == PORT_OPEN) {
+		log_info("client %s rendezvous=%u again", context(c),
+		    (unsigned int)c->rendezvous);
+		ask_owner_again(c, m->ms, m->legs > 0);
+	}
+}
+
+void
+client_adopted_end(struct port *p, const struct msg_ended *m)
+{
+	struct client	*c;
+
+	/* What began and ended between two controls is told all the same. */
+	if (registry_client(p, m->session) != NULL ||
+	    (m->peer.family != ADDR_V4 && m->peer.family != ADDR_V6)) {
+		port_kill(p, "ENDED of a session that goes on");
+		return;
+	}
+	if ((c = registry_client_new(p, m->session)) == NULL)
+		return;
+	c->addr = m->peer;
+	log_ended(c, (enum cause)m->cause, m->bytes_in, m->bytes_out, m->ms);
+	registry_client_free(c);
 }
 
 static void

@@ -12,6 +12,8 @@
 #include "ask.h"
 #include "control.h"
 #include "ctl.h"
+#include "escrow.h"
+#include "health.h"
 #include "iq.h"
 #include "log.h"
 #include "mono.h"
@@ -25,6 +27,8 @@
 #define FILES_RESERVE	64	/* for the link, listeners being made, ... */
 #define FILES_PER_PORT	3	/* channel, and two listeners at the start */
 #define STOP_EXTRA_MS	1000	/* for workers to report their end */
+#define PARENT_QUEUE	65536	/* messages: a few for each port */
+#define HANDOVER_MS	1000	/* for the server to close the stream */
 #define DATA_MAX	(UINT64_C(1) << 30)	/* bytes of private memory */
 
 struct ctl		 ctl;
@@ -45,6 +49,7 @@ on_link_up(void *arg)
 {
 	(void)arg;
 	ask_link_up();
+	port_link_up();
 	summary_changed();
 }
 
@@ -224,6 +229,16 @@ first_config(struct msg_in *in)
 }
 
 static void
+reloaded(enum reload_result result)
+{
+	struct msg_reloaded	 m;
+
+	msg_init(&m, sizeof(m), MSG_RELOADED, 0);
+	m.result = (uint32_t)result;
+	send_parent(&m, sizeof(m));
+}
+
+static void
 reload(struct msg_in *in)
 {
 	struct conf	*c;
@@ -232,12 +247,14 @@ reload(struct msg_in *in)
 	if ((c = read_conf(in)) == NULL) {
 		log_error("reload: configuration has errors, the old one "
 		    "stays in force");
+		reloaded(RELOAD_FAILED);
 		return;
 	}
+	/* This process is locked in: the next one takes the workers over. */
 	if ((fixed = conf_fixed_change(ctl.conf, c)) != NULL) {
-		log_error("reload: a change of \"%s\" needs a new start; the "
-		    "old configuration stays in force", fixed);
+		log_info("reload: control starts anew for \"%s\"", fixed);
 		conf_free(c);
+		reloaded(RELOAD_RESTART);
 		return;
 	}
 	conf_free(ctl.conf);
@@ -245,6 +262,7 @@ reload(struct msg_in *in)
 	set_log_level(c);
 	port_limits_all();
 	log_info("reloaded");
+	reloaded(RELOAD_DONE);
 }
 
 /*
@@ -421,7 +439,7 @@ finish(void)
 	if (done++)
 		return;
 	(void)evtimer_del(&stop_timer);
-	if (running)
+	if (linked)
 		xmpp_close(link_closed, NULL);
 	else
 		exit(0);
@@ -463,6 +481,27 @@ stop(void)
 	port_stop_all(ctl.conf->timeout.stop);
 	if (registry_count() == 0)
 		finish();
+}
+
+/*
+ * Another control takes over: the workers, and what is kept of them, are
+ * left as they are.  The server is told, so that it routes nothing into the
+ * void.
+ */
+static void
+hand_over(void)
+{
+	struct timeval	 tv = { HANDOVER_MS / 1000, 0 };
+
+	if (ctl.stopping)
+		return;
+	ctl.stopping = 1;
+	ask_stop();
+	if (!linked)
+		exit(0);
+	evtimer_set(&stop_timer, on_stop_timer, NULL);
+	(void)evtimer_add(&stop_timer, &tv);
+	finish();
 }
 
 /* ---- the other processes ------------------------------------------------*/
@@ -543,6 +582,15 @@ on_xmpp(struct msg_in *in)
 }
 
 static void
+pong(void)
+{
+	struct msg_hdr	 m;
+
+	msg_init(&m, sizeof(m), MSG_PONG, 0);
+	send_parent(&m, sizeof(m));
+}
+
+static void
 parent_message(struct msg_in *in, void *arg)
 {
 	(void)arg;
@@ -564,6 +612,21 @@ parent_message(struct msg_in *in, void *arg)
 		break;
 	case MSG_XMPP:
 		on_xmpp(in);
+		break;
+	case MSG_EPOCH:
+		escrow_epoch(&in->epoch);
+		break;
+	case MSG_ADOPT:
+		adopt_record(in);
+		break;
+	case MSG_ADOPTED:
+		health_start();
+		break;
+	case MSG_PING:
+		pong();
+		break;
+	case MSG_HANDOVER:
+		hand_over();
 		break;
 	case MSG_ORPHAN:
 		port_orphan(&in->orphan);
@@ -613,6 +676,8 @@ control_main(void)
 	    MSG_ST_CONFIG, &parent_handler, NULL);
 	if (ctl.parent == NULL)
 		fatal("control: channel");
+	/* It reads always; what it is to keep must not be lost. */
+	chan_queue_max(ctl.parent, PARENT_QUEUE);
 	(void)event_dispatch();
 	fatalx("control: event loop ended");
 }

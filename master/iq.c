@@ -84,7 +84,7 @@ iq_free(struct iq *iq)
 	free(iq);
 }
 
-static struct iq *
+struct iq *
 iq_new(const struct jid *from, const char *id, const char *to)
 {
 	struct iq	*iq;

@@ -50,6 +50,13 @@ enum iq_error {
 void	iq_free(struct iq *);
 
 /*
+ * iq_new(from, id, to):
+ * Return a request of type get with copies of these; ${id} may be NULL.
+ * NULL with errno ENOMEM.  The caller frees it.
+ */
+struct iq *iq_new(const struct jid *, const char *, const char *);
+
+/*
  * iq_dup(iq):
  * Return a copy of ${iq} for an answer that takes time; NULL with errno
  * ENOMEM.  The caller frees it.

@@ -20,12 +20,13 @@
 #include "sandbox.h"
 
 #define MESSAGE_BURST	64
-#define STOP_EXTRA_MS	5000	/* beyond timeout stop */
-#define KILL_MS		3000	/* for the spawner to kill the workers */
+#define TICK_MS		2000	/* between two looks at the others' health */
+#define UNHEARD_MAX	5	/* PINGs without a word until it is killed */
+#define HANDOVER_MS	3000	/* for control to leave its work */
 
 struct parent		 parent;
 static int		 signal_pipe[2];
-static volatile sig_atomic_t got_hup, got_term, got_child;
+static volatile sig_atomic_t got_hup, got_term, got_child, got_usr2;
 
 static void
 on_signal(int sig)
@@ -36,6 +37,8 @@ on_signal(int sig)
 		got_hup = 1;
 	else if (sig == SIGCHLD)
 		got_child = 1;
+	else if (sig == SIGUSR2)
+		got_usr2 = 1;
 	else
 		got_term = 1;
 	/* A pipe that is full has a wake-up in it already. */
@@ -47,7 +50,9 @@ on_signal(int sig)
 static void
 setup_signals(void)
 {
-	static const int	 sigs[] = { SIGHUP, SIGTERM, SIGINT, SIGCHLD };
+	static const int	 sigs[] = {
+		SIGHUP, SIGTERM, SIGINT, SIGCHLD, SIGUSR2
+	};
 	struct sigaction	 sa;
 	size_t			 i;
 
@@ -123,93 +128,6 @@ detach(void)
 	report_start(0);
 }
 
-static void
-send_config(void)
-{
-	struct msg_config	 m;
-	int			 fd;
-
-	if ((fd = open_config(parent.opt.config)) == -1) {
-		if (!parent.was_ready)
-			fatalx("no configuration, not started");
-		return;
-	}
-	msg_init(&m, sizeof(m), MSG_CONFIG, 0);
-	(void)strlcpy(m.name, parent.opt.config, sizeof(m.name));
-	(void)proc_send(PROC_CONTROL, &m, sizeof(m), fd);
-	(void)close(fd);
-}
-
-static void
-send_secret(void)
-{
-	struct msg_status	 m;
-	int			 fd;
-
-	msg_init(&m, sizeof(m), MSG_SECRET, 0);
-	fd = open_secret(parent.needs.secret);
-	m.error = fd == -1 ? EACCES : 0;
-	(void)proc_send(PROC_CONTROL, &m, sizeof(m), fd);
-	if (fd != -1)
-		(void)close(fd);
-}
-
-static void
-start_resolver(void)
-{
-	struct msg_resolve	 m;
-
-	parent.resolved = 0;
-	proc_start(PROC_RESOLVER);
-	msg_init(&m, sizeof(m), MSG_RESOLVE, 0);
-	memcpy(m.host, parent.needs.host, sizeof(m.host));
-	(void)proc_send(PROC_RESOLVER, &m, sizeof(m), -1);
-}
-
-/*
- * The paths are taken from the first configuration only, which control read
- * before it had heard a word from the network: a control that was taken
- * later cannot have other files opened.
- */
-static void
-on_needs(const struct msg_needs *m)
-{
-	if (!msg_text_ok(m->secret, sizeof(m->secret)) ||
-	    !msg_text_ok(m->unix_path, sizeof(m->unix_path)) ||
-	    !msg_text_ok(m->host, sizeof(m->host)) ||
-	    m->log_level > LOG_LEVEL_DEBUG)
-		return;
-	if (!parent.have_needs) {
-		parent.needs = *m;
-		parent.have_needs = 1;
-	}
-	parent.needs.stop_ms = m->stop_ms;
-	if (!parent.opt.debug)
-		log_set_level((enum log_level)m->log_level);
-	send_secret();
-	if (parent.needs.host[0] != '\0' &&
-	    parent.proc[PROC_RESOLVER].state == PROC_NONE)
-		start_resolver();
-}
-
-static void
-on_connect(void)
-{
-	struct msg_status	 m;
-	int			 fd;
-
-	msg_init(&m, sizeof(m), MSG_XMPP, 0);
-	fd = -1;
-	m.error = ENOENT;
-	if (parent.needs.unix_path[0] != '\0') {
-		fd = open_server(parent.needs.unix_path);
-		m.error = fd == -1 ? errno : 0;
-	}
-	(void)proc_send(PROC_CONTROL, &m, sizeof(m), fd);
-	if (fd != -1)
-		(void)close(fd);
-}
-
 /* Well or not: the service manager waits for it. */
 static void
 reload_over(void)
@@ -227,7 +145,8 @@ introduce(void)
 	int		 fds[2];
 
 	if (parent.proc[PROC_CONTROL].state != PROC_RUNNING ||
-	    parent.proc[PROC_SPAWNER].state != PROC_RUNNING)
+	    parent.proc[PROC_SPAWNER].state != PROC_RUNNING ||
+	    parent.adopting)
 		return;
 	if (msg_pair(fds) == -1) {
 		log_warn_errno("channel between control and spawner");
@@ -254,6 +173,10 @@ on_ready(enum proc_role role, const struct msg_ready *m)
 	parent_layers(role, m);
 	if (role == PROC_RESOLVER)
 		return;			/* nobody waits for its start */
+	if (role == PROC_CONTROL) {
+		keep_adopt_start();
+		parent.adopting = !keep_adopt();
+	}
 	if (role == PROC_SPAWNER)
 		parent.group = getpgid(parent.proc[role].pid);
 	if (role == PROC_CONTROL &&
@@ -265,18 +188,11 @@ on_ready(enum proc_role role, const struct msg_ready *m)
 }
 
 static void
-on_log(const struct msg_in *in)
+on_reloaded(uint32_t result)
 {
-	char	 text[LOG_LINE_MAX];
-	size_t	 len = in->len - offsetof(struct msg_log, text);
-
-	if (in->log.level > LOG_LEVEL_DEBUG)
-		return;
-	if (len >= sizeof(text))
-		len = sizeof(text) - 1;
-	memcpy(text, in->log.text, len);
-	text[len] = '\0';
-	log_line((enum log_level)in->log.level, text);
+	serve_config_done(result != RELOAD_FAILED);
+	if (result == RELOAD_RESTART && parent.handover == HANDOVER_NO)
+		parent_hand_over(HANDOVER_RELOAD);
 }
 
 /* For "systemctl status"; a reload is over when control has dealt with it. */
@@ -293,20 +209,21 @@ on_summary(const struct msg_summary *m)
 }
 
 static void
-on_message(enum proc_role role, const struct msg_in *in)
+on_message(enum proc_role role, struct msg_in *in)
 {
+	parent.proc[role].unheard = 0;
 	switch (in->hdr.type) {
 	case MSG_LOG:
-		on_log(in);
+		serve_log(in);
 		break;
 	case MSG_NEEDS:
-		on_needs(&in->needs);
+		serve_needs(&in->needs);
 		break;
 	case MSG_READY:
 		on_ready(role, &in->ready);
 		break;
 	case MSG_CONNECT:
-		on_connect();
+		serve_connect();
 		break;
 	case MSG_SUMMARY:
 		on_summary(&in->summary);
@@ -318,13 +235,21 @@ on_message(enum proc_role role, const struct msg_in *in)
 		workers_kill((pid_t)in->reap.pid);
 		break;
 	case MSG_RESOLVED:
-		parent.resolved = 1;
-		/* Fixed struct in, the same fixed struct out. */
-		(void)proc_send(PROC_CONTROL, in->bytes, in->len, -1);
+		serve_resolved(in);
+		break;
+	case MSG_ESCROW:
+		serve_escrow(in);
+		break;
+	case MSG_RELEASE:
+		keep_release(in->hdr.id);
+		break;
+	case MSG_RELOADED:
+		on_reloaded(in->reloaded.result);
 		break;
 	default:
 		break;
 	}
+	msg_close_fds(in);
 }
 
 static void
@@ -367,16 +292,65 @@ read_proc(enum proc_role role)
 	}
 }
 
-/* The resolver has ended: control must not wait for what never comes. */
 static void
-resolver_ended(void)
+start_control(void)
 {
-	struct msg_resolved	 m;
+	parent.adopting = 0;
+	proc_start(PROC_CONTROL);
+	serve_config_send(parent.config_fd);
+}
 
-	if (parent.resolved)
+/* Control has left its work for another. */
+static void
+handed_over(void)
+{
+	struct msg_hdr	 m;
+
+	if (parent.handover == HANDOVER_UPGRADE) {
+		msg_init(&m, sizeof(m), MSG_RETIRE, 0);
+		(void)proc_send(PROC_SPAWNER, &m, sizeof(m), -1);
+		if (parent.proc[PROC_RESOLVER].pid > 0)
+			(void)kill(parent.proc[PROC_RESOLVER].pid, SIGKILL);
+		upgrade_execute();
+	}
+	parent.handover = HANDOVER_NO;
+	start_control();
+}
+
+void
+parent_hand_over(enum handover why)
+{
+	struct msg_hdr	 m;
+
+	parent.handover = why;
+	parent.handover_at = mono_ms() + HANDOVER_MS;
+	if (parent.proc[PROC_CONTROL].pid <= 0) {
+		parent.proc[PROC_CONTROL].restart_at = INT64_MAX;
+		handed_over();
 		return;
-	msg_init(&m, sizeof(m), MSG_RESOLVED, 0);
+	}
+	msg_init(&m, sizeof(m), MSG_HANDOVER, 0);
 	(void)proc_send(PROC_CONTROL, &m, sizeof(m), -1);
+}
+
+static void
+ended(enum proc_role role, int status)
+{
+	/* What it had to say about its end is still in the channel. */
+	read_proc(role);
+	if (role == PROC_CONTROL && parent.handover != HANDOVER_NO) {
+		proc_gone(role);
+		handed_over();
+		return;
+	}
+	proc_ended(role, status);
+	if (role == PROC_RESOLVER)
+		serve_resolver_ended();
+	if (role == PROC_CONTROL && parent.stop_at == INT64_MAX)
+		notify_status("Control has died, is restarted");
+	if (!parent.was_ready && role != PROC_RESOLVER &&
+	    parent.stop_at == INT64_MAX)
+		fatalx("%s did not start, giving up", proc_name(role));
 }
 
 static void
@@ -392,29 +366,11 @@ reap(void)
 			if (parent.proc[role].pid == pid)
 				break;
 		}
-		if (role == PROC_ROLES) {
+		if (role < PROC_ROLES)
+			ended(role, status);
+		else if (!upgrade_reaped(pid, status))
 			workers_ended(pid, status);
-			continue;
-		}
-		/* What it had to say about its end is still in the channel. */
-		read_proc(role);
-		proc_ended(role, status);
-		if (role == PROC_RESOLVER)
-			resolver_ended();
-		if (role == PROC_CONTROL && parent.stop_at == INT64_MAX)
-			notify_status("Control has died, is restarted");
-		if (!parent.was_ready && role != PROC_RESOLVER &&
-		    parent.stop_at == INT64_MAX)
-			fatalx("%s did not start, giving up",
-			    proc_name(role));
 	}
-}
-
-static void
-start_control(void)
-{
-	proc_start(PROC_CONTROL);
-	send_config();
 }
 
 static void
@@ -432,74 +388,56 @@ reload(void)
 	got_hup = 0;
 	parent.reloading = 1;
 	notify_reloading();
-	if (parent.proc[PROC_CONTROL].state != PROC_RUNNING) {
-		log_warn("reload: control is not running, try again");
+	if (parent.proc[PROC_CONTROL].state != PROC_RUNNING ||
+	    parent.config_new != -1 || parent.handover != HANDOVER_NO) {
+		log_warn("reload: control is not running, or busy with "
+		    "another; try again");
 		reload_over();
 		return;
 	}
 	log_info("reload file=%s", parent.opt.config);
-	send_config();
-	send_secret();
-}
-
-static void
-kill_all(void)
-{
-	enum proc_role	 role;
-
-	for (role = 0; role < PROC_ROLES; role++) {
-		if (parent.proc[role].pid > 0)
-			(void)kill(parent.proc[role].pid, SIGKILL);
+	if (serve_config_load() == -1) {
+		reload_over();
+		return;
 	}
+	serve_config_send(parent.config_new);
+	serve_secret();
 }
 
+/*
+ * Who says nothing for long hangs.  Turns of this loop are counted, not
+ * time: after the machine has slept nobody is killed for having slept too.
+ */
 static void
-send_stop(enum proc_role role)
+look_after(enum proc_role role)
 {
+	struct proc	*p = &parent.proc[role];
 	struct msg_hdr	 m;
 
-	msg_init(&m, sizeof(m), MSG_STOP, 0);
+	if (p->state != PROC_RUNNING || p->fd == -1)
+		return;
+	if (p->unheard++ >= UNHEARD_MAX) {
+		log_error("%s pid=%d hangs, killed", proc_name(role),
+		    (int)p->pid);
+		(void)kill(p->pid, SIGKILL);
+		return;
+	}
+	msg_init(&m, sizeof(m), MSG_PING, 0);
 	(void)proc_send(role, &m, sizeof(m), -1);
 }
 
-/* First control, which ends the relays; then the spawner; then us. */
 static void
-begin_stop(void)
+tick(int64_t now)
 {
-	got_term = 0;
-	if (parent.stop_at != INT64_MAX) {
-		log_warn("stop: told twice, killing what is left");
-		parent.stop_at = 0;
+	if (now < parent.tick_at)
 		return;
-	}
-	log_info("stopping timeout=%us", parent.needs.stop_ms / 1000);
-	notify_stopping();
-	parent.stop_at = mono_ms() + parent.needs.stop_ms + STOP_EXTRA_MS;
-	send_stop(PROC_CONTROL);
-}
-
-/* Return 1 when nothing is left to wait for. */
-static int
-stopping(int64_t now)
-{
-	if (now >= parent.stop_at && !parent.killed) {
-		/* The spawner still has workers to kill. */
-		if (parent.proc[PROC_CONTROL].pid > 0)
-			(void)kill(parent.proc[PROC_CONTROL].pid, SIGKILL);
-		else
-			kill_all();
-		parent.stop_at = now + KILL_MS;
-	}
-	if (parent.proc[PROC_CONTROL].pid > 0)
-		return (0);
-	if (!parent.killed) {
-		parent.killed = 1;
-		parent.stop_at = now + KILL_MS;
-		send_stop(PROC_SPAWNER);
-	} else if (now >= parent.stop_at)
-		kill_all();
-	return (parent.proc[PROC_SPAWNER].pid <= 0 &&
-	    (!workers_end() || now >= parent.stop_at));
+	parent.tick_at = now + TICK_MS;
+	look_after(PROC_CONTROL);
+	look_after(PROC_SPAWNER);
+	upgrade_turn(now);
+	if (parent.handover != HANDOVER_NO && now >= parent.handover_at &&
+	    parent.proc[PROC_CONTROL].pid > 0)
+		(void)kill(parent.proc[PROC_CONTROL].pid, SIGKILL);
 }
 
 static int
@@ -515,6 +453,8 @@ timeout_ms(int64_t now)
 		    parent.proc[role].restart_at < t)
 			t = parent.proc[role].restart_at;
 	}
+	if (parent.stop_at == INT64_MAX && parent.tick_at < t)
+		t = parent.tick_at;
 	if (parent.stop_at == INT64_MAX && workers_due() < t)
 		t = workers_due();
 	if (t == INT64_MAX)
@@ -533,6 +473,8 @@ turn(void)
 		pfd[role].fd = parent.proc[role].fd;
 		pfd[role].events = POLLIN;
 	}
+	if (parent.adopting)
+		pfd[PROC_CONTROL].events |= POLLOUT;
 	pfd[PROC_ROLES].fd = signal_pipe[0];
 	pfd[PROC_ROLES].events = POLLIN;
 	if (poll(pfd, PROC_ROLES + 1, timeout_ms(mono_ms())) == -1)
@@ -541,21 +483,60 @@ turn(void)
 		while (read(signal_pipe[0], drain, sizeof(drain)) > 0)
 			;
 	}
+	if (parent.adopting && (pfd[PROC_CONTROL].revents & POLLOUT) &&
+	    keep_adopt()) {
+		parent.adopting = 0;
+		introduce();
+	}
 	for (role = 0; role < PROC_ROLES; role++) {
-		if (pfd[role].revents != 0)
+		if (pfd[role].revents & ~POLLOUT)
 			read_proc(role);
 	}
 	notify_turn(mono_ms());
 	if (got_child)
 		reap();
-	if (got_term)
-		begin_stop();
+	if (got_term) {
+		got_term = 0;
+		stop_begin();
+	}
 	if (parent.stop_at != INT64_MAX)
 		return;
 	if (got_hup)
 		reload();
+	if (got_usr2) {
+		got_usr2 = 0;
+		upgrade_begin();
+	}
 	workers_turn(mono_ms());
 	restart_due(mono_ms());
+	tick(mono_ms());
+}
+
+/* A new passd, or one that goes on with the work of another program. */
+static void
+begin(void)
+{
+	int	 fd = parent.opt.upgrade_fd;
+
+	if (fd == -1) {
+		arc4random_buf(parent.key, sizeof(parent.key));
+		if (serve_config_load() == -1)
+			fatalx("no configuration, not started");
+		serve_config_done(1);
+		if (!parent.opt.foreground)
+			daemonise();
+		return;
+	}
+	if (upgrade_load(fd) == -1) {
+		/* The channels close with this, and the workers end. */
+		log_error("upgrade: what was kept is not understood; all "
+		    "ports are lost");
+		fatalx("started anew by whoever started it");
+	}
+	upgrade_close_on_exec();
+	(void)close(fd);
+	parent.was_ready = 1;
+	log_info("upgraded records=%u", parent.nkept);
 }
 
 int
@@ -571,26 +552,26 @@ parent_main(const struct parent_options *opt)
 		parent.proc[role].fd = parent.proc[role].pid = -1;
 		parent.proc[role].restart_at = INT64_MAX;
 	}
-	log_init(1, "passd");
+	parent.config_fd = parent.config_new = -1;
+	log_init(opt->upgrade_fd == -1 || opt->foreground, "passd");
 	log_set_level(opt->debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
 	notify_init();
 	proc_users();
 	if ((parent.filter = cage_worker_filter()) == -1 && errno != 0)
 		fatal("filter of system calls");
-	if (!opt->foreground)
-		daemonise();
+	begin();
 	/*
 	 * As long as the name we were called by: libbsd puts a dot behind a
 	 * title that is shorter, and ps(1) shows it.
 	 */
-	setproctitle("parent%*s", (int)opt->name_len, "");
+	setproctitle("parent%*s", (int)strlen(opt->name), "");
 	setup_signals();
 	sandbox_subreaper();
 	(void)priv_files();
 	start_control();
 	do {
 		turn();
-	} while (parent.stop_at == INT64_MAX || !stopping(mono_ms()));
+	} while (parent.stop_at == INT64_MAX || !stop_turn(mono_ms()));
 	log_info("stopped");
 	return (0);
 }

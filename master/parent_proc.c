@@ -17,6 +17,7 @@
 
 #define BACKOFF_MIN_MS	250
 #define BACKOFF_MAX_MS	60000
+#define LOOP		5	/* failures in a row: it will not be better */
 #define STABLE_MS	60000	/* a life this long ends a row of failures */
 
 const char *
@@ -155,24 +156,27 @@ send_boot(enum proc_role role)
 }
 
 int64_t
-proc_backoff(struct proc *p)
+proc_backoff(struct proc *p, int at_once)
 {
 	int64_t	 delay;
 
 	if (mono_ms() - p->started >= STABLE_MS)
 		p->failures = 0;
-	delay = p->failures >= 8 ? BACKOFF_MAX_MS :
+	delay = p->failures >= LOOP ? BACKOFF_MAX_MS :
 	    (int64_t)BACKOFF_MIN_MS << p->failures;
-	if (delay > BACKOFF_MAX_MS)
-		delay = BACKOFF_MAX_MS;
-	p->failures++;
+	if (at_once && p->failures < LOOP)
+		delay = p->failures == 0 ? 0 : delay / 2;
+	if (++p->failures == LOOP + 1)
+		log_error("%s fails again and again: tried once a minute "
+		    "from now on; relays go on",
+		    proc_name((enum proc_role)(p - parent.proc)));
 	return (delay);
 }
 
 static void
 plan_restart(struct proc *p)
 {
-	p->restart_at = mono_ms() + proc_backoff(p);
+	p->restart_at = mono_ms() + proc_backoff(p, 1);
 }
 
 void
@@ -184,6 +188,7 @@ proc_start(enum proc_role role)
 
 	p->restart_at = INT64_MAX;
 	p->started = mono_ms();
+	p->unheard = 0;
 	if (msg_pair(fds) == -1) {
 		log_warn_errno("%s: socketpair", proc_name(role));
 		plan_restart(p);
@@ -227,6 +232,18 @@ log_end(enum proc_role role, pid_t pid, int status)
 }
 
 void
+proc_gone(enum proc_role role)
+{
+	struct proc	*p = &parent.proc[role];
+
+	p->pid = -1;
+	p->state = PROC_NONE;
+	if (p->fd != -1)
+		(void)close(p->fd);
+	p->fd = -1;
+}
+
+void
 proc_ended(enum proc_role role, int status)
 {
 	struct proc	*p = &parent.proc[role];
@@ -238,11 +255,7 @@ proc_ended(enum proc_role role, int status)
 	else if (status != 0 || (parent.stop_at == INT64_MAX &&
 	    role != PROC_RESOLVER))
 		log_end(role, p->pid, status);
-	p->pid = -1;
-	p->state = PROC_NONE;
-	if (p->fd != -1)
-		(void)close(p->fd);
-	p->fd = -1;
+	proc_gone(role);
 	if (parent.stop_at != INT64_MAX || role == PROC_RESOLVER)
 		return;
 	if (retired) {

@@ -54,7 +54,7 @@ workers_replace(void)
 	if (p->state != PROC_RUNNING || retire_at != INT64_MAX ||
 	    leave_by != INT64_MAX || parent.stop_at != INT64_MAX)
 		return;
-	delay = proc_backoff(p);
+	delay = proc_backoff(p, 0);
 	retire_at = mono_ms() + delay;
 	log_info("spawner pid=%d replaced in=%lldms", (int)p->pid,
 	    (long long)delay);

@@ -30,9 +30,12 @@ print_error(const char *text, void *arg)
 	(void)fprintf(stderr, "%s\n", text);
 }
 
-/* passd -n: no privilege, no network, nothing but the file. */
+/*
+ * passd -n: no privilege, no network, nothing but the file; with -U, from a
+ * passd that is to be upgraded, what it keeps as well.
+ */
 static int
-check(const char *path, int print)
+check(const char *path, int print, int state)
 {
 	struct conf	*c;
 	FILE		*f;
@@ -52,6 +55,11 @@ check(const char *path, int print)
 		(void)fprintf(stderr, "%s: warning: the stream to the server "
 		    "is not encrypted, and leaves this machine\n", path);
 	conf_free(c);
+	if (state != -1 && upgrade_load(state) == -1) {
+		(void)fprintf(stderr, "passd: what the running version keeps "
+		    "cannot be taken over\n");
+		return (1);
+	}
 	(void)fprintf(stderr, "configuration OK\n");
 	return (fflush(stdout) == 0 ? 0 : 1);
 }
@@ -111,12 +119,14 @@ main(int argc, char **argv, char **envp)
 		.worker_user = PASSD_WORKER_USER,
 		.chroot = PASSD_CHROOT,
 		.worker = LIBEXECDIR "/passd-worker",
+		.upgrade_fd = -1,
 	};
+	const char		*bad;
 	const char		*role = NULL;
 	int			 ch, check_only = 0;
 
 	setproctitle_init(argc, argv, envp);
-	while ((ch = getopt(argc, argv, "c:df:nR:u:Vvw:x:")) != -1) {
+	while ((ch = getopt(argc, argv, "c:df:nR:U:u:Vvw:x:")) != -1) {
 		switch (ch) {
 		case 'c':
 			opt.chroot = optarg;
@@ -132,6 +142,12 @@ main(int argc, char **argv, char **envp)
 			break;
 		case 'R':
 			role = optarg;
+			break;
+		case 'U':
+			opt.upgrade_fd = (int)strtonum(optarg, 3, INT_MAX,
+			    &bad);
+			if (bad != NULL)
+				usage();
 			break;
 		case 'u':
 			opt.user = optarg;
@@ -160,10 +176,11 @@ main(int argc, char **argv, char **envp)
 	if (role != NULL)
 		run_role(role);
 	if (check_only)
-		return (check(opt.config, opt.debug));
+		return (check(opt.config, opt.debug, opt.upgrade_fd));
 	opt.self = own_path(argv[0]);
-	opt.name_len = strlen(argv[0]);
+	opt.name = argv[0];
 	opt.config = absolute(opt.config);
+	opt.chroot = absolute(opt.chroot);
 	opt.worker = absolute(opt.worker);
 	return (parent_main(&opt));
 }

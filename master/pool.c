@@ -19,6 +19,8 @@ struct pool {
 	size_t		 head;
 	size_t		 count;
 	int64_t		 rest_ms;
+	uint16_t	 lo;
+	uint16_t	 hi;
 };
 
 static struct number *
@@ -37,6 +39,8 @@ pool_new(uint16_t lo, uint16_t hi, int64_t rest_ms)
 		return (NULL);
 	p->size = p->count = (size_t)(hi - lo) + 1;
 	p->rest_ms = rest_ms;
+	p->lo = lo;
+	p->hi = hi;
 	if ((p->ring = calloc(p->size, sizeof(*p->ring))) == NULL) {
 		free(p);
 		errno = ENOMEM;
@@ -85,6 +89,16 @@ never_used(const struct pool *p, size_t left)
 	return (n);
 }
 
+/* Close the gap from the front: the order of the rest stays. */
+static void
+take(struct pool *p, size_t i)
+{
+	for (; i > 0; i--)
+		*at(p, i) = *at(p, i - 1);
+	p->head = (p->head + 1) % p->size;
+	p->count--;
+}
+
 uint16_t
 pool_take(struct pool *p, int64_t now)
 {
@@ -99,12 +113,24 @@ pool_take(struct pool *p, int64_t now)
 		choice = (left + 1) / 2;
 	i = arc4random_uniform((uint32_t)choice);
 	port = at(p, i)->port;
-	/* Close the gap from the front: the order of the rest stays. */
-	for (; i > 0; i--)
-		*at(p, i) = *at(p, i - 1);
-	p->head = (p->head + 1) % p->size;
-	p->count--;
+	take(p, i);
 	return (port);
+}
+
+int
+pool_claim(struct pool *p, uint16_t port)
+{
+	size_t	 i;
+
+	if (port < p->lo || port > p->hi)
+		return (0);
+	for (i = 0; i < p->count; i++) {
+		if (at(p, i)->port == port) {
+			take(p, i);
+			return (0);
+		}
+	}
+	return (-1);
 }
 
 void
@@ -112,8 +138,9 @@ pool_give(struct pool *p, uint16_t port, int64_t now)
 {
 	struct number	*n;
 
-	if (p->count == p->size)
-		return;			/* it cannot have been taken */
+	/* It cannot have been taken, or is of an older configuration. */
+	if (p->count == p->size || port < p->lo || port > p->hi)
+		return;
 	n = at(p, p->count++);
 	n->port = port;
 	n->rested = now + p->rest_ms;

@@ -35,8 +35,16 @@ void	 pool_free(struct pool *);
 uint16_t pool_take(struct pool *, int64_t);
 
 /*
+ * pool_claim(p, port):
+ * Take ${port}, which somebody has already.  Return 0, or -1 if it was
+ * taken before; a number outside the range is nobody's business.
+ */
+int	 pool_claim(struct pool *, uint16_t);
+
+/*
  * pool_give(p, port, now):
  * Give back ${port}, which was taken from ${p}; from ${now} on it rests.
+ * One outside the range is forgotten.
  */
 void	 pool_give(struct pool *, uint16_t, int64_t);
 

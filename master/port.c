@@ -1,46 +1,35 @@
 /* SPDX-License-Identifier: ISC */
 #include <sys/types.h>
-#include <sys/wait.h>
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "ctl.h"
+#include "escrow.h"
 #include "lack.h"
 #include "log.h"
 #include "mono.h"
+#include "notice.h"
 #include "port.h"
 #include "slow.h"
+#include "xmpp.h"
 
 #define START_MS	5000	/* for a spawner, and a worker's READY */
-#define BURY_MS		2000	/* for the spawner to say how it ended */
 #define LEAVE_MS	10000	/* to go, once nothing is left to do */
 #define BACKLOG		64
 
-/* SIGSYS: the worker was taken, or passd has a fault on this system. */
-#define CAGED	": killed by the filter of system calls, please report it, " \
-		"with passd -V"
-
-static void	port_message(struct msg_in *, void *);
-static void	port_ended(const char *, void *);
-
-static const struct chan_handler	 worker_handler = {
-	port_message, port_ended
-};
-
-static const char *
-owner(const struct port *p)
+const char *
+port_owner(const struct port *p)
 {
 	static char	 buf[1024];
 
 	return (jid_log(p->owner, buf, sizeof(buf)));
 }
 
-static void
-set_timer(struct event *ev, int64_t ms)
+void
+port_timer(struct event *ev, int64_t ms)
 {
 	struct timeval	 tv;
 
@@ -52,97 +41,17 @@ set_timer(struct event *ev, int64_t ms)
 }
 
 void
-port_send(struct port *p, const void *m, size_t len, const int *fds,
-    size_t nfds)
+port_start_timer(struct port *p)
 {
-	/* If it fails the end of the channel is on its way. */
-	if (p->chan != NULL)
-		(void)chan_send(p->chan, m, len, fds, nfds);
-}
-
-static void
-fill_limits(const struct port *p, struct msg_limits *m, enum msg_type type)
-{
-	const struct conf	*c = ctl.conf;
-
-	msg_init(m, sizeof(*m), type, p->id);
-	m->port = p->number;
-	m->sessions = (uint16_t)p->quota.sessions_port;
-	m->pending = (uint16_t)p->quota.pending;
-	m->connect_ms = c->timeout.connect;
-	m->idle_ms = c->timeout.idle;
-	m->half_close_ms = c->timeout.half_close;
-	if (p->oneshot)
-		m->flags |= LIMITS_ONESHOT;
-	if (c->owner_leg == LEG_SAME_PORT)
-		m->flags |= LIMITS_SAME_PORT;
-}
-
-static void
-send_limits(struct port *p)
-{
-	struct msg_limits	 m;
-
-	fill_limits(p, &m, MSG_LIMITS);
-	port_send(p, &m, sizeof(m), NULL, 0);
-}
-
-static void
-send_close(struct port *p, enum cause cause, int relays, uint32_t grace_ms)
-{
-	struct msg_close	 m;
-
-	msg_init(&m, sizeof(m), MSG_CLOSE, p->id);
-	m.cause = (uint32_t)cause;
-	m.flags = relays ? CLOSE_RELAYS : 0;
-	m.grace_ms = grace_ms;
-	port_send(p, &m, sizeof(m), NULL, 0);
-}
-
-static void
-tell_parent(const void *m, size_t len)
-{
-	if (ctl.parent == NULL || chan_send(ctl.parent, m, len, NULL, 0) == -1)
-		log_debug("parent does not read");
-}
-
-static void
-kill_worker(const struct port *p)
-{
-	struct msg_hdr	 m;
-	struct msg_reap	 reap;
-
-	if (ctl.spawner != NULL && p->spawner == ctl.spawner_no) {
-		msg_init(&m, sizeof(m), MSG_KILL, p->id);
-		(void)chan_send(ctl.spawner, &m, sizeof(m), NULL, 0);
-	} else if (p->pid != 0 && !p->exited) {
-		msg_init(&reap, sizeof(reap), MSG_REAP, p->id);
-		reap.pid = (int32_t)p->pid;
-		tell_parent(&reap, sizeof(reap));
-	}
-}
-
-/*
- * Kill the worker and do not wait for it: without a spawner nobody may be
- * there to do it.  Its channel is closed from the event loop, since this may
- * be called from within one of its messages.
- */
-static void
-cut_off(struct port *p)
-{
-	kill_worker(p);
-	if (p->chan == NULL)
-		return;
-	p->kill_wanted = 1;
-	set_timer(&p->timer, 0);
+	port_timer(&p->timer, START_MS);
 }
 
 void
-port_kill(struct port *p, const char *why)
+port_set_timer(struct port *p)
 {
-	log_error("worker port=%u pid=%d violation: %s; killed",
-	    (unsigned int)p->number, (int)p->pid, why);
-	cut_off(p);
+	/* The timer of a worker that is cut off is not ours. */
+	if (!p->kill_wanted)
+		port_timer(&p->timer, p->expires - mono_ms());
 }
 
 /* The addresses that clients are told: v4 first, then v6. */
@@ -209,31 +118,6 @@ answer_registration(const struct port *p, const struct iq *iq)
 	iq_send(&x);
 }
 
-/* XEP-0003 4.1 and 4.2: all inside <query/> (row 1). */
-static void
-notify(const struct port *p, enum cause cause)
-{
-	struct xml_out	 x;
-	char		 id[ASK_ID_LEN + 1];
-
-	if (cause == CAUSE_CLOSED || cause == CAUSE_OWNER_GONE)
-		return;			/* he knows, or cannot be told */
-	ask_new_id(id);
-	iq_request(&x, id, p->owner);
-	xml_open(&x, "query", NS_PASS);
-	if (cause == CAUSE_EXPIRED)
-		xml_elem(&x, "expire", NULL, NULL);
-	else if (cause == CAUSE_ONESHOT)
-		xml_elem(&x, "oneshot", NULL, NULL);
-	xml_elem(&x, "close", NULL, NULL);
-	port_fill_proxy(&x, p->number);
-	xml_close(&x);
-	xml_close(&x);
-	if (ask_notice(id, p->owner, &x) == -1)
-		lack_note(LACK_NOTICES, "too many wait, one is lost");
-	xml_free(&x);
-}
-
 /* A port that is closed lives on with its relays, and no longer. */
 void
 port_watch_leaving(struct port *p)
@@ -249,21 +133,24 @@ port_watch_leaving(struct port *p)
 	if (c != NULL)
 		(void)evtimer_del(&p->timer);
 	else if (!evtimer_pending(&p->timer, NULL))
-		set_timer(&p->timer, LEAVE_MS);
+		port_timer(&p->timer, LEAVE_MS);
 }
 
-static void
-closed(struct port *p, enum cause cause, enum port_state state)
+void
+port_closed(struct port *p, enum cause cause, enum port_state state)
 {
+	/* First the notice: whoever reads "closed" takes it for told. */
+	notice_closed(p, cause);
 	registry_port_closed(p, state);
+	p->close_cause = cause;
+	escrow_port(p, -1);
 	/* The timer of a worker that is cut off is not ours to stop. */
 	if (!p->kill_wanted)
 		(void)evtimer_del(&p->timer);
 	port_watch_leaving(p);
 	(void)evtimer_del(&p->gone_timer);
 	log_info("closed port=%u jid=%s cause=%s", (unsigned int)p->number,
-	    owner(p), cause_name(cause));
-	notify(p, cause);
+	    port_owner(p), cause_name(cause));
 }
 
 void
@@ -271,99 +158,30 @@ port_close(struct port *p, enum cause cause)
 {
 	if (p->state != PORT_OPEN)
 		return;
-	send_close(p, cause, 0, 0);
-	closed(p, cause, PORT_CLOSING);
+	port_send_close(p, cause, 0, 0);
+	port_closed(p, cause, PORT_CLOSING);
 }
 
 /* Answer the registration with an error and let the worker go. */
-static void
-give_up(struct port *p, enum iq_error error)
+void
+port_give_up(struct port *p, enum iq_error error)
 {
 	if (p->request != NULL)
 		iq_fail(p->request, error, NULL, 0);
 	iq_free(p->request);
 	p->request = NULL;
 	registry_port_closed(p, PORT_CLOSING);
+	p->close_cause = CAUSE_ERROR;
+	escrow_port(p, -1);
 	(void)evtimer_del(&p->timer);
-	cut_off(p);
+	port_cut_off(p);
 	if (p->chan != NULL)
 		return;
 	/* It was waiting for a spawner: there is no worker to wait for. */
 	registry_port_closed(p, PORT_DEAD);
 	if (p->pid == 0)
 		p->said_gone = p->exited = 1;
-	set_timer(&p->timer, 0);
-}
-
-static void
-log_death(const struct port *p)
-{
-	if (!p->exited)
-		log_error("worker died port=%u pid=%d jid=%s status=unknown",
-		    (unsigned int)p->number, (int)p->pid, owner(p));
-	else if (WIFSIGNALED(p->status))
-		log_error("worker died port=%u pid=%d jid=%s signal=%d (%s)%s",
-		    (unsigned int)p->number, (int)p->pid, owner(p),
-		    WTERMSIG(p->status), strsignal(WTERMSIG(p->status)),
-		    WTERMSIG(p->status) == SIGSYS ? CAGED : "");
-	else
-		log_error("worker died port=%u pid=%d jid=%s status=%d",
-		    (unsigned int)p->number, (int)p->pid, owner(p),
-		    WEXITSTATUS(p->status));
-}
-
-static void
-bury(struct port *p)
-{
-	if (!p->said_gone)
-		log_death(p);
-	pool_give(ctl.ports, p->number, mono_ms());
-	registry_port_free(p);
-	if (registry_count() == 0)
-		ctl_ports_empty();
-}
-
-/* The channel to the worker has ended, and with it the worker, or soon. */
-static void
-port_ended(const char *why, void *arg)
-{
-	struct port	*p = arg;
-	struct client	*c;
-
-	if (why != NULL)
-		port_kill(p, why);
-	chan_free(p->chan);
-	p->chan = NULL;
-	while ((c = TAILQ_FIRST(&p->clients)) != NULL)
-		client_lost(c, CAUSE_WORKER_DIED);
-	if (p->state == PORT_STARTING) {
-		/*
-		 * Nobody says that there was a worker: the spawner has gone
-		 * before it came to it.  Then the next one starts it.
-		 */
-		if (why == NULL && p->pid == 0 && !p->exited)
-			return;
-		give_up(p, IQ_INTERNAL);
-	} else if (p->state == PORT_OPEN)
-		closed(p, CAUSE_WORKER_DIED, PORT_DEAD);
-	registry_port_closed(p, PORT_DEAD);
-	if (p->exited)
-		bury(p);
-	else
-		set_timer(&p->timer, BURY_MS);
-}
-
-/* Its channel has ended, but nobody has said that its process did. */
-static void
-overdue(struct port *p)
-{
-	if (p->exited || p->kill_wanted) {
-		bury(p);
-		return;
-	}
-	p->kill_wanted = 1;
-	kill_worker(p);
-	set_timer(&p->timer, BURY_MS);
+	port_timer(&p->timer, 0);
 }
 
 static void
@@ -374,14 +192,18 @@ on_timer(int fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	if (p->kill_wanted && p->chan != NULL) {
-		port_ended(NULL, p);
+		port_lost(p);
+		return;
+	}
+	if (p->sync != SYNC_NONE) {
+		port_kill(p, "no STATE in time");
 		return;
 	}
 	switch (p->state) {
 	case PORT_STARTING:
 		log_error("worker port=%u did not start in time",
 		    (unsigned int)p->number);
-		give_up(p, IQ_INTERNAL);
+		port_give_up(p, IQ_INTERNAL);
 		break;
 	case PORT_OPEN:
 		port_close(p, CAUSE_EXPIRED);
@@ -389,10 +211,10 @@ on_timer(int fd, short what, void *arg)
 	case PORT_CLOSING:
 		log_error("worker port=%u pid=%d did not leave in time; killed",
 		    (unsigned int)p->number, (int)p->pid);
-		cut_off(p);
+		port_cut_off(p);
 		break;
 	case PORT_DEAD:
-		overdue(p);
+		port_overdue(p);
 		break;
 	}
 }
@@ -407,124 +229,52 @@ on_gone_timer(int fd, short what, void *arg)
 	port_close(p, CAUSE_OWNER_GONE);
 }
 
-static void
-ready(struct port *p)
+void
+port_hold(struct port *p, uint16_t number)
 {
-	listeners_close(&p->listeners);
-	chan_states(p->chan, MSG_ST_RUN);
-	if (p->state != PORT_STARTING)
-		return;			/* given up meanwhile */
-	p->state = PORT_OPEN;
-	set_timer(&p->timer, p->expires - mono_ms());
-	log_info("registered port=%u jid=%s expire=%lld oneshot=%s",
-	    (unsigned int)p->number, owner(p),
-	    (long long)(p->expires - p->registered) / 1000,
-	    p->oneshot ? "yes" : "no");
+	registry_port_number(p, number);
+	evtimer_set(&p->timer, on_timer, p);
+	evtimer_set(&p->gone_timer, on_gone_timer, p);
+}
+
+/* Without a link the answer waits: it is due. */
+static void
+answer(struct port *p)
+{
+	if (p->request == NULL || !xmpp_is_up())
+		return;
 	answer_registration(p, p->request);
 	iq_free(p->request);
 	p->request = NULL;
 }
 
-/* It goes when it listens no more and every client has ended. */
-static void
-gone(struct port *p)
+void
+port_ready(struct port *p)
 {
-	if (p->state == PORT_OPEN || !TAILQ_EMPTY(&p->clients))
-		port_kill(p, "GONE before its time");
-	else
-		p->said_gone = 1;
-}
-
-static void
-port_message(struct msg_in *in, void *arg)
-{
-	struct port	*p = arg;
-
-	if (p->kill_wanted)
-		return;			/* on its way out already */
-	if (in->hdr.id != p->id || in->hdr.seq != p->last_seq + 1) {
-		port_kill(p, in->hdr.id != p->id ? "id of another" :
-		    "sequence number");
-		return;
-	}
-	p->last_seq++;
-	if (p->said_gone) {
-		port_kill(p, "event after GONE");
-		return;
-	}
-	switch (in->hdr.type) {
-	case MSG_READY:
-		ready(p);
-		break;
-	case MSG_GONE:
-		gone(p);
-		break;
-	default:
-		client_event(p, in);
-		break;
-	}
-}
-
-/*
- * Hand channel and listeners to the spawner; without one, the next one gets
- * them.  Return 0 or -1.
- */
-static int
-spawn(struct port *p)
-{
-	struct msg_limits	 m;
-	int			 fds[MSG_FDS_MAX], pair[2];
-	size_t			 i;
-
-	if (ctl.spawner == NULL) {
-		log_debug("port=%u waits for a spawner",
-		    (unsigned int)p->number);
-		return (0);
-	}
-	if (msg_pair(pair) == -1)
-		return (-1);
-	p->chan = chan_new(pair[0], EDGE_WORKER_CONTROL, MSG_ST_START,
-	    &worker_handler, p);
-	if (p->chan == NULL) {
-		(void)close(pair[1]);
-		return (-1);
-	}
-	fds[0] = pair[1];
-	for (i = 0; i < p->listeners.n; i++)
-		fds[i + 1] = p->listeners.fd[i];
-	fill_limits(p, &m, MSG_SPAWN);
-	p->spawner = ctl.spawner_no;
-	/* If it is going it reads no more: the channel's end tells us. */
-	(void)chan_send(ctl.spawner, &m, sizeof(m), fds, p->listeners.n + 1);
-	(void)close(pair[1]);
-	return (0);
+	listeners_close(&p->listeners);
+	if (p->state != PORT_STARTING)
+		return;			/* given up meanwhile */
+	p->state = PORT_OPEN;
+	port_set_timer(p);
+	log_info("registered port=%u jid=%s expire=%lld oneshot=%s",
+	    (unsigned int)p->number, port_owner(p),
+	    (long long)(p->expires - p->registered) / 1000,
+	    p->oneshot ? "yes" : "no");
+	answer(p);
+	escrow_port(p, -1);
 }
 
 void
-port_spawner_new(void)
+port_link_up(void)
 {
 	struct port	*p;
 
 	for (p = registry_first(); p != NULL; p = registry_next(p)) {
-		if (p->state != PORT_STARTING || p->chan != NULL ||
-		    p->pid != 0 || p->exited)
-			continue;
-		set_timer(&p->timer, START_MS);
-		if (spawn(p) == -1)
-			give_up(p, IQ_INTERNAL);
+		if (p->state == PORT_OPEN && p->request != NULL) {
+			answer(p);
+			escrow_port(p, -1);
+		}
 	}
-}
-
-void
-port_spawner_bad(void)
-{
-	struct msg_hdr	 m;
-
-	if (ctl.spawner_bad)
-		return;
-	ctl.spawner_bad = 1;
-	msg_init(&m, sizeof(m), MSG_RESPAWN, 0);
-	tell_parent(&m, sizeof(m));
 }
 
 /* Return a port for ${iq} with listeners and number, or say why not. */
@@ -552,7 +302,7 @@ port_new(const struct iq *iq, const struct conf_quota *quota,
 		return (NULL);
 	}
 	*error = IQ_INTERNAL;
-	if ((p = registry_port_new(iq->from)) == NULL) {
+	if ((p = registry_port_new(iq->from, 0)) == NULL) {
 		lack_errno("registration");
 		listeners_close(&l);
 		pool_give(ctl.ports, l.port, mono_ms());
@@ -560,9 +310,7 @@ port_new(const struct iq *iq, const struct conf_quota *quota,
 	}
 	p->listeners = l;
 	p->quota = *quota;
-	registry_port_number(p, l.port);
-	evtimer_set(&p->timer, on_timer, p);
-	evtimer_set(&p->gone_timer, on_gone_timer, p);
+	port_hold(p, l.port);
 	return (p);
 }
 
@@ -615,15 +363,16 @@ port_register(const struct iq *iq, uint64_t expire, int oneshot,
 	if (expire == 0 || expire > quota.lifetime)
 		expire = quota.lifetime;
 	p->expires = p->registered + (int64_t)expire * 1000;
-	if ((p->request = iq_dup(iq)) == NULL || spawn(p) == -1) {
+	if ((p->request = iq_dup(iq)) == NULL || port_spawn(p) == -1) {
 		lack_note(LACK_OTHER, ctl.spawner == NULL ? "no spawner" :
 		    "cannot ask for a worker");
 		refuse(iq, IQ_INTERNAL, 0);
 		pool_give(ctl.ports, p->number, mono_ms());
+		port_release(p);
 		registry_port_free(p);
 		return;
 	}
-	set_timer(&p->timer, START_MS);
+	port_start_timer(p);
 }
 
 void
@@ -650,17 +399,17 @@ port_change(struct port *p, const struct iq *iq, uint64_t expire, int oneshot)
 		p->expires = mono_ms() + (int64_t)expire * 1000;
 		if (p->expires > latest)
 			p->expires = latest;
-		if (!p->kill_wanted)
-			set_timer(&p->timer, p->expires - mono_ms());
+		port_set_timer(p);
 	}
 	if (oneshot && !p->oneshot) {
 		p->oneshot = 1;
-		send_limits(p);
+		port_send_limits(p);
 	}
 	log_info("changed port=%u jid=%s expire=%lld oneshot=%s",
-	    (unsigned int)p->number, owner(p),
+	    (unsigned int)p->number, port_owner(p),
 	    (long long)(p->expires - mono_ms() + 999) / 1000,
 	    p->oneshot ? "yes" : "no");
+	escrow_port(p, -1);
 	answer_registration(p, iq);
 }
 
@@ -670,9 +419,9 @@ start_gone_timer(struct port *p)
 	if (p->state != PORT_OPEN || evtimer_pending(&p->gone_timer, NULL))
 		return;
 	log_info("owner missing port=%u jid=%s grace=%us",
-	    (unsigned int)p->number, owner(p),
+	    (unsigned int)p->number, port_owner(p),
 	    ctl.conf->timeout.owner_gone / 1000);
-	set_timer(&p->gone_timer, ctl.conf->timeout.owner_gone);
+	port_timer(&p->gone_timer, ctl.conf->timeout.owner_gone);
 }
 
 void
@@ -704,102 +453,13 @@ port_owner_seen(const struct jid *jid)
 }
 
 void
-port_spawned(const struct msg_spawned *m)
-{
-	struct port	*p = registry_by_id(m->hdr.id);
-
-	if (p == NULL)
-		return;
-	registry_port_pid(p, m->pid > 0 ? m->pid : 0);
-	if (m->error == 0) {
-		log_debug("worker started port=%u pid=%d",
-		    (unsigned int)p->number, (int)p->pid);
-		return;
-	}
-	errno = m->error;
-	lack_errno("worker not started");
-	p->said_gone = 1;		/* there is no death to tell of */
-	p->exited = 1;
-	/* Nobody holds the other end of the channel: its end follows. */
-	if (p->state == PORT_STARTING && p->chan == NULL)
-		give_up(p, IQ_INTERNAL);
-}
-
-/* What an attempt to take a worker over ends with, if it does not succeed. */
-static int
-is_crash(int status)
-{
-	if (!WIFSIGNALED(status))
-		return (0);
-	switch (WTERMSIG(status)) {
-	case SIGSEGV:
-	case SIGBUS:
-	case SIGILL:
-	case SIGABRT:
-	case SIGSYS:
-		return (1);
-	default:
-		return (0);
-	}
-}
-
-/*
- * Who did this may have learnt the address layout, which all workers of a
- * spawner share, or may want another try.
- */
-static void
-crashed(const struct port *p)
-{
-	unsigned int	 wait;
-
-	wait = slow_crash(p->owner, p->full_owner);
-	log_warn("crash port=%u jid=%s next registration in=%us",
-	    (unsigned int)p->number, owner(p), wait);
-	if (p->spawner == ctl.spawner_no)
-		port_spawner_bad();
-}
-
-static void
-exited(struct port *p, int status)
-{
-	p->exited = 1;
-	p->status = status;
-	if (is_crash(status))
-		crashed(p);
-	if (p->chan != NULL)
-		return;			/* its end follows */
-	if (p->state == PORT_STARTING)
-		give_up(p, IQ_INTERNAL);
-	else if (p->state == PORT_DEAD)
-		bury(p);
-}
-
-void
-port_exited(const struct msg_exited *m)
-{
-	struct port	*p = registry_by_id(m->hdr.id);
-
-	if (p != NULL && !p->exited)
-		exited(p, m->status);
-}
-
-void
-port_orphan(const struct msg_orphan *m)
-{
-	struct port	*p;
-
-	if (m->pid > 0 && (p = registry_by_pid((pid_t)m->pid)) != NULL)
-		exited(p, m->status);
-}
-
-void
 port_limits_all(void)
 {
 	struct port	*p;
 
 	for (p = registry_first(); p != NULL; p = registry_next(p)) {
 		conf_quota_for(ctl.conf, p->owner, &p->quota);
-		send_limits(p);
+		port_send_limits(p);
 	}
 }
 
@@ -809,10 +469,10 @@ port_stop_all(uint32_t grace_ms)
 	struct port	*p;
 
 	for (p = registry_first(); p != NULL; p = registry_next(p)) {
-		send_close(p, CAUSE_SHUTDOWN, 1, grace_ms);
+		port_send_close(p, CAUSE_SHUTDOWN, 1, grace_ms);
 		if (p->state == PORT_STARTING)
-			give_up(p, IQ_DRAINING);
+			port_give_up(p, IQ_DRAINING);
 		else if (p->state == PORT_OPEN)
-			closed(p, CAUSE_SHUTDOWN, PORT_CLOSING);
+			port_closed(p, CAUSE_SHUTDOWN, PORT_CLOSING);
 	}
 }

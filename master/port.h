@@ -56,16 +56,6 @@ void	port_fill_proxy(struct xml_out *, uint16_t);
  */
 void	port_watch_leaving(struct port *);
 
-/* port_send(p, m, len, fds, nfds): a message to the worker of ${p}. */
-void	port_send(struct port *, const void *, size_t, const int *, size_t);
-
-/*
- * port_kill(p, why):
- * The worker of ${p} has done what it must not: log ${why}, kill it.  Its
- * end closes the port as any other death does.
- */
-void	port_kill(struct port *, const char *);
-
 /*
  * port_owner_left(jid):
  * The full JID ${jid} seems to be offline (unavailable presence, or a
@@ -81,12 +71,68 @@ void	port_owner_left(const struct jid *);
  */
 void	port_owner_seen(const struct jid *);
 
-/* port_spawned(m), port_exited(m): the spawner's news of a worker. */
-void	port_spawned(const struct msg_spawned *);
-void	port_exited(const struct msg_exited *);
+/* port_limits_all(): tell each worker the limits of the new configuration. */
+void	port_limits_all(void);
 
-/* port_orphan(m): the parent's news of a worker that no spawner has. */
-void	port_orphan(const struct msg_orphan *);
+/*
+ * port_stop_all(grace_ms):
+ * End every port: relays have ${grace_ms} to come to an end by themselves,
+ * pending registrations are answered with an error, owners are told.
+ */
+void	port_stop_all(uint32_t);
+
+/*
+ * port_hold(p, number):
+ * ${p} has ${number} from now on; its timers are set up.
+ */
+void	port_hold(struct port *, uint16_t);
+
+/* port_start_timer(p): its worker has to answer within a short time. */
+void	port_start_timer(struct port *);
+
+/* port_set_timer(p): from now on ${p} is there until it expires. */
+void	port_set_timer(struct port *);
+
+/* port_timer(ev, ms): let ${ev} fire in ${ms}, or at once if that is past. */
+void	port_timer(struct event *, int64_t);
+
+/* port_owner(p): its owner for the log, valid until the next call. */
+const char *port_owner(const struct port *);
+
+/* port_ready(p): its worker has started; the registration is answered. */
+void	port_ready(struct port *);
+
+/* port_link_up(): answer the registrations that waited for the link. */
+void	port_link_up(void);
+
+/*
+ * port_closed(p, cause, state):
+ * ${p} listens no more, for whatever reason, and is in ${state} now: log it
+ * and tell the owner.
+ */
+void	port_closed(struct port *, enum cause, enum port_state);
+
+/*
+ * port_give_up(p, error):
+ * Answer the registration of ${p} with ${error} and let its worker go.
+ */
+void	port_give_up(struct port *, enum iq_error);
+
+/* port_worker.c: the worker of a port, its start, news and end. */
+
+/*
+ * port_spawn(p):
+ * Hand channel and listeners to the spawner; without one, the next one gets
+ * them.  Return 0, or -1 with errno.
+ */
+int	port_spawn(struct port *);
+
+/*
+ * port_serve(p, fd, states):
+ * The channel to the worker of ${p} is ${fd}, taken over; messages are
+ * judged by ${states}.  Return 0, or -1 with errno; ${fd} is then closed.
+ */
+int	port_serve(struct port *, int, uint16_t);
 
 /*
  * port_spawner_new():
@@ -100,17 +146,92 @@ void	port_spawner_new(void);
  */
 void	port_spawner_bad(void);
 
-/* port_limits_all(): tell each worker the limits of the new configuration. */
-void	port_limits_all(void);
+/* port_spawned(m), port_exited(m): the spawner's news of a worker. */
+void	port_spawned(const struct msg_spawned *);
+void	port_exited(const struct msg_exited *);
+
+/* port_orphan(m): the parent's news of a worker that no spawner has. */
+void	port_orphan(const struct msg_orphan *);
+
+/* port_send(p, m, len, fds, nfds): a message to the worker of ${p}. */
+void	port_send(struct port *, const void *, size_t, const int *, size_t);
+
+/* port_send_limits(p): tell it its limits. */
+void	port_send_limits(struct port *);
 
 /*
- * port_stop_all(grace_ms):
- * End every port: relays have ${grace_ms} to come to an end by themselves,
- * pending registrations are answered with an error, owners are told.
+ * port_send_close(p, cause, relays, grace_ms):
+ * Tell it to stop listening; with ${relays} its relays end too, after
+ * ${grace_ms}.
  */
-void	port_stop_all(uint32_t);
+void	port_send_close(struct port *, enum cause, int, uint32_t);
+
+/* port_refresh(p): tell the worker its limits, or again that it closes. */
+void	port_refresh(struct port *);
+
+/* port_acknowledge(p): tell the worker which events have been applied. */
+void	port_acknowledge(struct port *);
+
+/*
+ * port_kill(p, why):
+ * The worker of ${p} has done what it must not: log ${why}, kill it.  Its
+ * end closes the port as any other death does.
+ */
+void	port_kill(struct port *, const char *);
+
+/*
+ * port_cut_off(p):
+ * Kill the worker and do not wait for it: its channel is closed from the
+ * event loop.
+ */
+void	port_cut_off(struct port *);
+
+/* port_lost(p): the worker of ${p} is no more. */
+void	port_lost(struct port *);
+
+/*
+ * port_overdue(p):
+ * The channel of ${p} has ended, but nobody has said that its process did.
+ */
+void	port_overdue(struct port *);
+
+/* port_release(p): the parent need not keep the record of ${p} any more. */
+void	port_release(struct port *);
+
+/* adopt.c: ports of the control before this one. */
+
+/*
+ * adopt_record(in):
+ * Take over what MSG_ADOPT ${in} brings: a port and the channel to its
+ * worker, who is asked what it does, or a notice.
+ */
+void	adopt_record(struct msg_in *);
+
+/*
+ * adopt_message(p, in):
+ * What the worker of ${p} says until all is known (p->sync).
+ */
+void	adopt_message(struct port *, const struct msg_in *);
+
+/*
+ * adopt_replay(p, in):
+ * An event of ${p} that the control before this one may have seen: what it
+ * still changes is done, the rest is in the worker's STATE.
+ */
+void	adopt_replay(struct port *, const struct msg_in *);
 
 /* client.c: the connections of strangers. */
+
+/*
+ * client_adopt(p, m):
+ * A session that the worker of ${p} has: an undecided one is asked for
+ * again, under the same id, unless a connection waits that may be the
+ * owner's answer.
+ */
+void	client_adopt(struct port *, const struct msg_session *);
+
+/* client_adopted_end(p, m): ENDED of a session that began before us. */
+void	client_adopted_end(struct port *, const struct msg_ended *);
 
 /* client_event(p, in): CLIENT, LEG, PAIRED, ENDED or REFUSED of ${p}. */
 void	client_event(struct port *, const struct msg_in *);

@@ -91,12 +91,32 @@ user_unref(struct user *u)
 	free(u);
 }
 
+uint32_t
+registry_new_id(void)
+{
+	/* 0 means none; a wrap after 2^32 ports may meet a living one. */
+	do {
+		last_id++;
+	} while (last_id == 0 || registry_by_id(last_id) != NULL);
+	return (last_id);
+}
+
+void
+registry_last_id(uint32_t id)
+{
+	last_id = id;
+}
+
 struct port *
-registry_port_new(const struct jid *owner)
+registry_port_new(const struct jid *owner, uint32_t id)
 {
 	struct user	*u;
 	struct port	*p;
 
+	if (id != 0 && registry_by_id(id) != NULL) {
+		errno = EEXIST;
+		return (NULL);
+	}
 	if ((u = registry_user(owner, 1)) == NULL)
 		return (NULL);
 	if ((p = calloc(1, sizeof(*p))) == NULL ||
@@ -106,10 +126,7 @@ registry_port_new(const struct jid *owner)
 		errno = ENOMEM;
 		return (NULL);
 	}
-	/* 0 means none; a wrap after 2^32 ports may meet a living one. */
-	do {
-		p->id = ++last_id;
-	} while (p->id == 0 || registry_by_id(p->id) != NULL);
+	p->id = id != 0 ? id : registry_new_id();
 	p->state = PORT_STARTING;
 	p->registered = mono_ms();
 	p->user = u;
@@ -218,6 +235,17 @@ struct port *
 registry_next(struct port *p)
 {
 	return (RB_NEXT(registry_ids, &ids, p));
+}
+
+struct port *
+registry_after(uint32_t id)
+{
+	struct port	 key;
+
+	if (id == UINT32_MAX)
+		return (NULL);
+	key.id = id + 1;
+	return (RB_NFIND(registry_ids, &ids, &key));
 }
 
 uint32_t

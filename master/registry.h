@@ -34,6 +34,12 @@ enum client_state {
 	CLIENT_RELAY
 };
 
+enum port_sync {
+	SYNC_NONE,		/* the worker is known */
+	SYNC_STATE,		/* asked; what comes before STATE is old */
+	SYNC_SESSIONS		/* its sessions follow */
+};
+
 struct port;
 
 struct client {			/* one connection of a stranger */
@@ -74,6 +80,7 @@ struct port {
 	struct listeners	 listeners;	/* until the worker is READY */
 	struct chan		*chan;		/* to the worker */
 	uint64_t		 last_seq;	/* of the worker's events */
+	uint64_t		 acked;		/* the last one it was told of */
 	int64_t			 refused_due;	/* its next MSG_REFUSED */
 	pid_t			 pid;		/* 0: not known */
 	RB_ENTRY(port)		 by_pid;	/* if it is known */
@@ -82,6 +89,14 @@ struct port {
 	int			 exited;	/* MSG_EXITED has come */
 	int			 status;	/* its waitpid(2) status */
 	int			 kill_wanted;	/* told to be killed by us */
+	enum cause		 close_cause;	/* PORT_CLOSING, PORT_DEAD */
+	int			 adopted;	/* of a control before this */
+	int			 escrowed;	/* the parent keeps its record */
+	enum port_sync		 sync;		/* with a worker taken over */
+	uint32_t		 sessions_due;	/* SYNC_SESSIONS */
+	int			 listening;	/* says its STATE */
+	uint64_t		 replayed;	/* events up to it are repeated */
+	unsigned int		 unheard;	/* PINGs since it said a word */
 	struct iq		*request;	/* to be answered when ready */
 	struct event		 timer;		/* start, expiry or burial */
 	struct event		 gone_timer;	/* the owner seems to be gone */
@@ -100,11 +115,24 @@ void	registry_init(void);
 struct user *registry_user(const struct jid *, int);
 
 /*
- * registry_port_new(owner):
- * Return a new port of ${owner} (copied), in state PORT_STARTING, with a new
- * id, without a number; NULL with errno ENOMEM.
+ * registry_new_id():
+ * Return a number for a worker, or for a notice, that no other has.
  */
-struct port *registry_port_new(const struct jid *);
+uint32_t registry_new_id(void);
+
+/*
+ * registry_last_id(id):
+ * Numbers up to ${id} have been given out by another control.
+ */
+void	registry_last_id(uint32_t);
+
+/*
+ * registry_port_new(owner, id):
+ * Return a new port of ${owner} (copied), in state PORT_STARTING, with the
+ * id ${id} (0: a new one), without a number; NULL with errno ENOMEM, or
+ * EEXIST if there is a port with that id.
+ */
+struct port *registry_port_new(const struct jid *, uint32_t);
 
 /*
  * registry_port_number(p, number):
@@ -151,6 +179,9 @@ struct port *registry_by_number(uint16_t);
 /* registry_first(), registry_next(p): all ports, by id. */
 struct port *registry_first(void);
 struct port *registry_next(struct port *);
+
+/* registry_after(id): the port with the least id above ${id}, or NULL. */
+struct port *registry_after(uint32_t);
 
 /* registry_count(): how many ports there are, in any state. */
 uint32_t registry_count(void);

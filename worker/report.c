@@ -8,7 +8,8 @@
 /*
  * The queue has room for every event that may not be lost of every slot
  * (CLIENT, PAIRED, ENDED) and for one READY and one GONE; what may be lost
- * (LEG) has to leave that room.
+ * (LEG) has to leave that room.  An event stays in it until control has
+ * applied it: if that control dies the next one gets it again.
  */
 #define EVENTS_PER_SLOT	3
 #define QUEUE_MAX	(EVENTS_PER_SLOT * (SLOTS_MAX + 1) + 64)
@@ -24,6 +25,7 @@ struct event {
 
 static struct event	 queue[QUEUE_MAX];
 static size_t		 queue_head, queue_count;
+static size_t		 queue_sent;	/* of queue_count */
 static uint64_t		 last_seq;
 static struct msg_refused refused;
 static int64_t		 refused_last;
@@ -117,6 +119,7 @@ report_ended(const struct slot *s, enum cause cause, int64_t now)
 	msg_init(&m, sizeof(m), MSG_ENDED, worker.id);
 	m.session = s->session;
 	m.cause = (uint32_t)cause;
+	m.peer = s->peer;
 	if (s->state == SLOT_RELAY) {
 		m.bytes_in = s->relay.way[0].bytes;
 		m.bytes_out = s->relay.way[1].bytes;
@@ -172,31 +175,62 @@ send_refused(int64_t now)
 	return (0);
 }
 
+void
+report_ack(uint64_t upto)
+{
+	while (queue_sent > 0 && queue[queue_head].m.hdr.seq <= upto) {
+		queue_head = (queue_head + 1) % QUEUE_MAX;
+		queue_count--;
+		queue_sent--;
+	}
+}
+
+int
+report_acked(void)
+{
+	return (queue_count == 0);
+}
+
+uint64_t
+report_again(void)
+{
+	queue_sent = 0;
+	return (last_seq);
+}
+
+static int
+lost(void)
+{
+	queue_count = queue_sent = 0;
+	return (-1);
+}
+
 int
 report_flush(int64_t now)
 {
 	struct event	*e;
+	int		 r;
 
 	blocked = 0;
-	if (worker.channel == -1) {
-		queue_count = 0;
-		return (-1);
-	}
-	while (queue_count > 0) {
-		e = &queue[queue_head];
+	if (worker.channel == -1)
+		return (lost());
+	if ((r = sync_flush()) == -1)
+		return (lost());
+	if (r == 0)
+		goto full;
+	while (queue_sent < queue_count) {
+		e = &queue[(queue_head + queue_sent) % QUEUE_MAX];
 		if (msg_send(worker.channel, &e->m, e->len, NULL, 0) == -1)
 			goto failed;
-		queue_head = (queue_head + 1) % QUEUE_MAX;
-		queue_count--;
+		queue_sent++;
 	}
 	if (send_refused(now) == -1)
 		goto failed;
 	return (1);
  failed:
-	if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS) {
-		blocked = 1;
-		return (0);
-	}
-	queue_count = 0;
-	return (-1);
+	if (errno != EAGAIN && errno != EWOULDBLOCK && errno != ENOBUFS)
+		return (lost());
+ full:
+	blocked = 1;
+	return (0);
 }

@@ -144,6 +144,7 @@ pair(struct slot *s, int fd, const struct addr *leg, int64_t now)
 	s->peer_fd = -1;
 	s->state = SLOT_RELAY;
 	s->paired = now;
+	s->owner = *leg;
 	s->deadline = INT64_MAX;
 	if (worker.limits.flags & LIMITS_ONESHOT) {
 		/*
@@ -208,6 +209,7 @@ slot_accept(int fd, const struct addr *addr, int64_t now)
 	s->session = ++worker.last_session;
 	s->peer_fd = fd;
 	s->peer = *addr;
+	s->since = now;
 	report_client(s);
 }
 

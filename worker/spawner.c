@@ -266,8 +266,8 @@ tell_child(struct child *c)
 }
 
 /*
- * Tell control what it does not know yet, as far as it reads.  Without a
- * control the news is dropped: the next one asks the workers.
+ * Tell control what it does not know yet, as far as it reads; without one,
+ * the next one.
  */
 static void
 tell(void)
@@ -276,9 +276,7 @@ tell(void)
 
 	for (i = 0; i < desk->nchildren && desk->untold > 0;) {
 		if (desk->children[i].tell != 0) {
-			if (control_fd == -1)
-				desk->children[i].tell = 0;
-			else if (tell_child(&desk->children[i]) == -1)
+			if (tell_child(&desk->children[i]) == -1)
 				return;
 			desk->untold--;
 		}
@@ -389,6 +387,15 @@ retire(void)
 }
 
 static void
+pong(void)
+{
+	struct msg_hdr	 m;
+
+	msg_init(&m, sizeof(m), MSG_PONG, 0);
+	(void)msg_send(parent_fd, &m, sizeof(m), NULL, 0);
+}
+
+static void
 read_parent(void)
 {
 	static struct msg_in	 in;
@@ -399,8 +406,12 @@ read_parent(void)
 			stop();
 		if (in.hdr.type == MSG_RETIRE)
 			retire();
-		close_control();
-		control_fd = in.fds[0];
+		if (in.hdr.type == MSG_PING)
+			pong();
+		else {
+			close_control();
+			control_fd = in.fds[0];
+		}
 		break;
 	case MSG_NOTHING:
 		break;
@@ -464,7 +475,7 @@ spawner_main(void)
 			read_control();
 		if (pfd[0].revents != 0)
 			read_parent();
-		if (desk->untold > 0)
+		if (desk->untold > 0 && control_fd != -1)
 			tell();
 	}
 }

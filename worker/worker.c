@@ -35,28 +35,46 @@ worker_close_listeners(void)
 	worker.leaving = 1;
 }
 
-/*
- * Control has gone, or has sent what it must not: nobody can be asked any
- * more, but relays that run are none of its business.
- */
 static void
-lose_control(int64_t now)
+close_channel(void)
 {
 	if (worker.channel != -1)
 		(void)close(worker.channel);
 	worker.channel = -1;
+}
+
+/*
+ * Control has sent what it must not: it is not asked any more, but relays
+ * that run are none of its business.
+ */
+static void
+leave_control(int64_t now)
+{
+	close_channel();
 	worker_close_listeners();
 	slot_end_undecided(CAUSE_CONTROL_DIED, now);
+}
+
+/*
+ * Nobody holds the other end.  When control alone dies the parent does, for
+ * the next one: so passd has gone, and nothing of it may stay behind.
+ */
+static void
+leave_all(int64_t now)
+{
+	leave_control(now);
+	slot_end_relays(CAUSE_SHUTDOWN, now);
 }
 
 static void
 on_rendezvous(struct msg_in *in)
 {
-	struct slot	*s = slot_find(in->session.session);
+	struct slot	*s = slot_find(in->rendezvous.session);
 	size_t		 i;
 
 	if (s == NULL || s->state != SLOT_ASKED || s->rdv[0] != -1)
 		return;			/* the client has left meanwhile */
+	s->rdv_port = in->rendezvous.port;
 	for (i = 0; i < in->nfds && i < LISTEN_MAX; i++) {
 		s->rdv[i] = in->fds[i];
 		in->fds[i] = -1;
@@ -98,6 +116,19 @@ on_close(const struct msg_close *m, int64_t now)
 	}
 }
 
+/*
+ * Not queued: if it is lost because control does not read, then what it has
+ * not read yet tells as well that this process lives.
+ */
+static void
+pong(void)
+{
+	struct msg_hdr	 m;
+
+	msg_init(&m, sizeof(m), MSG_PONG, worker.id);
+	(void)msg_send(worker.channel, &m, sizeof(m), NULL, 0);
+}
+
 static void
 on_message(struct msg_in *in, int64_t now)
 {
@@ -118,8 +149,17 @@ on_message(struct msg_in *in, int64_t now)
 		on_close(&in->close, now);
 		break;
 	case MSG_DROP:
-		if ((s = slot_find(in->session.session)) != NULL)
-			slot_end(s, (enum cause)in->session.cause, now);
+		if ((s = slot_find(in->drop.session)) != NULL)
+			slot_end(s, (enum cause)in->drop.cause, now);
+		break;
+	case MSG_SYNC:
+		sync_begin(in->sync.epoch, now);
+		break;
+	case MSG_ACK:
+		report_ack(in->ack.upto);
+		break;
+	case MSG_PING:
+		pong();
 		break;
 	default:
 		break;
@@ -145,8 +185,10 @@ read_control(int64_t now)
 		case MSG_NOTHING:
 			return;
 		case MSG_EOF:
+			leave_all(now);
+			return;
 		case MSG_BAD:
-			lose_control(now);
+			leave_control(now);
 			return;
 		}
 	}
@@ -293,7 +335,7 @@ run_timers(int64_t now)
 	}
 }
 
-/* Leave once nothing is left to do and control has been told. */
+/* Leave once nothing is left to do and a control has applied the news. */
 static void
 maybe_leave(int64_t now)
 {
@@ -304,7 +346,7 @@ maybe_leave(int64_t now)
 	if (!said)
 		report_gone();
 	said = 1;
-	if (report_flush(now) != 0)
+	if (report_flush(now) == -1 || report_acked())
 		_exit(0);
 }
 

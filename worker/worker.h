@@ -45,12 +45,15 @@ struct slot {
 	int		 peer_fd;
 	struct addr	 peer;
 	int		 rdv[LISTEN_MAX];	/* rendezvous listeners */
+	uint16_t	 rdv_port;		/* where they listen */
 	struct leg	 legs[LEGS_MAX];
 	size_t		 nlegs;
 	uint32_t	 leg_reports;
 	struct msg_answer answer;	/* from SLOT_ACCEPTED on */
+	int64_t		 since;		/* mono_ms() of the accept */
 	int64_t		 deadline;	/* SLOT_ACCEPTED: of the leg */
 	int64_t		 paired;	/* mono_ms() */
+	struct addr	 owner;		/* SLOT_RELAY: of the leg */
 	struct shuttle	 relay;
 	size_t		 poll_at;	/* its part of the poll set */
 	size_t		 poll_n;
@@ -222,10 +225,43 @@ void	report_refused(enum refusal, const struct addr *);
 int64_t	report_deadline(void);
 
 /*
+ * report_ack(upto):
+ * Control has applied the events up to number ${upto}: they are forgotten.
+ * Until then they are kept, for a control that comes after this one.
+ */
+void	report_ack(uint64_t);
+
+/* report_acked(): Return 1 if no event is kept. */
+int	report_acked(void);
+
+/*
+ * report_again():
+ * A new control: send all events that are kept once more.  Return the number
+ * of the last event so far.
+ */
+uint64_t report_again(void);
+
+/*
  * report_flush(now):
  * Send what is queued.  Return 1 when all is out, 0 if control does not
  * read at the moment, -1 if it is gone (the queue is then empty).
  */
 int	report_flush(int64_t);
+
+/* sync.c: a new control takes over. */
+
+/*
+ * sync_begin(epoch, now):
+ * Note all there is to be told to the control of ${epoch}; what an earlier
+ * one has asked for is forgotten.
+ */
+void	sync_begin(uint32_t, int64_t);
+
+/*
+ * sync_flush():
+ * Send it, as far as control reads.  Return 1 when all is out, or nothing
+ * was asked for, 0 if control does not read, -1 if it is gone.
+ */
+int	sync_flush(void);
 
 #endif

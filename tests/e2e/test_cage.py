@@ -113,6 +113,8 @@ def kinds(facts, log):
             kind = "pidfd"
         elif link.startswith("/memfd:filter"):
             kind = "filter"
+        elif link.startswith("/memfd:configuration"):
+            kind = "configuration"
         count[kind] += 1
     return dict(count)
 
@@ -292,13 +294,14 @@ def test_directories(system):
 
 @needs_root                     # others may not see them
 def test_descriptors(system, sanitized):
-    """Those that each needs, by kind, and not one more.  A worker has the
+    """Those that each needs, by kind, and not one more.  The parent keeps
+    the channels to both workers for the next control.  A worker has the
     channel to control, its listeners (one a family) and its own relay; no
     process but the parent has a file."""
     basic = standard(sanitized)
     wanted = {
-        "parent": {"null": 1, "log": 2, "channel": 2, "pipe": 2,
-                   "filter": 1},
+        "parent": {"null": 1, "log": 2, "channel": 4, "pipe": 2,
+                   "filter": 1, "configuration": 1},
         # The pipe is libevent's.
         "control": {**basic, "channel": 4, "epoll": 1, "tcp": 1,
                     "pipe": 2},

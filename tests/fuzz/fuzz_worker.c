@@ -246,7 +246,8 @@ read_commands(struct world_worker *k)
 	while ((r = msg_recv(k->w.chan, EDGE_CONTROL_WORKER, MSG_ST_RUN, in))
 	    == MSG_OK) {
 		if (k == neighbour) {
-			FUZZ_CHECK(in->hdr.type == MSG_RENDEZVOUS ||
+			FUZZ_CHECK(in->hdr.type == MSG_ACK ||
+			    in->hdr.type == MSG_RENDEZVOUS ||
 			    in->hdr.type == MSG_LIMITS ||
 			    in->hdr.type == MSG_ANSWER, "the neighbour got "
 			    "%u", in->hdr.type);

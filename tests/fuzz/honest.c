@@ -272,11 +272,11 @@ on_answer(struct world_worker *k, const struct msg_in *in)
 static int
 on_drop(struct world_worker *k, const struct msg_in *in)
 {
-	struct session	*s = by_no(of(k), in->session.session);
+	struct session	*s = by_no(of(k), in->drop.session);
 
 	FUZZ_CHECK(s != NULL && s->decisions++ == 0, "DROP %u",
-	    in->session.session);
-	switch (in->session.cause) {
+	    in->drop.session);
+	switch (in->drop.cause) {
 	case CAUSE_DENIED:
 		FUZZ_CHECK(s->word == DENIED || s->word == MALFORMED,
 		    "he said %d", (int)s->word);
@@ -293,11 +293,11 @@ on_drop(struct world_worker *k, const struct msg_in *in)
 		break;
 	default:
 		FUZZ_CHECK(s->word == UNASKED, "he said %d, cause %u",
-		    (int)s->word, in->session.cause);
+		    (int)s->word, in->drop.cause);
 		break;
 	}
 	return (s->life == OVER ? 0 :
-	    end_session(k, s, (enum cause)in->session.cause));
+	    end_session(k, s, (enum cause)in->drop.cause));
 }
 
 static int
@@ -306,12 +306,14 @@ on_command(struct world_worker *k, const struct msg_in *in)
 	struct session	*s;
 
 	switch (in->hdr.type) {
+	case MSG_ACK:
+		return (0);
 	case MSG_ANSWER:
 		return (on_answer(k, in));
 	case MSG_DROP:
 		return (on_drop(k, in));
 	case MSG_RENDEZVOUS:
-		s = by_no(of(k), in->session.session);
+		s = by_no(of(k), in->rendezvous.session);
 		FUZZ_CHECK(s != NULL && s->rendezvous++ == 0 &&
 		    in->nfds == k->w.nlisteners, "RENDEZVOUS");
 		return (0);

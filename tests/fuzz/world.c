@@ -411,7 +411,9 @@ check_state(struct port *p)
 		break;
 	case PORT_OPEN:
 		w = world_port(p->number);
-		FUZZ_CHECK(p->request == NULL && p->chan != NULL &&
+		/* An answer that is due waits for the link. */
+		FUZZ_CHECK((p->request == NULL || !fake_up) &&
+		    p->chan != NULL &&
 		    evtimer_pending(&p->timer, NULL), "open");
 		FUZZ_CHECK(w != NULL, "port %u open, not registered",
 		    p->number);
@@ -675,9 +677,10 @@ world_link(int up)
 		return;
 	fake_up = up;
 	stream_no += up;
-	if (up)
+	if (up) {
 		ask_link_up();
-	else
+		port_link_up();
+	} else
 		mark_lossy();
 	world_turn();
 }

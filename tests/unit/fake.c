@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "ask.h"
+#include "escrow.h"
 #include "fake.h"
 #include "iq.h"
 #include "log.h"
@@ -38,11 +39,26 @@ static size_t		 sent_head, sent_tail;
 static char		*current_xml;
 static struct stanza	*current;
 static int		 spawner_fd = -1;
-static int		 parent_fd = -1;
 static char		*log_text;
 static size_t		 log_len;
 static int64_t		 ahead;		/* of the real clock, ms */
 static int64_t		 stepped;	/* the time of day, s */
+
+#define KEPT_MAX	4096
+
+static struct kept {
+	struct msg_record	 m;
+	size_t			 len;
+	int			 fd;
+} kept[KEPT_MAX];
+static int		 parent_fd = -1;
+static uint32_t		 last_kept, epoch;
+int			 fake_nkept;
+
+#define TOLD_MAX	64
+
+static struct msg_in	 told[TOLD_MAX];	/* to the parent, but for records */
+static size_t		 ntold;
 
 /* ---- what the other modules would provide -------------------------------*/
 
@@ -126,6 +142,171 @@ static const struct chan_handler	 spawner_handler = {
 	spawner_message, spawner_ended
 };
 
+static void
+make_pools(void)
+{
+	ctl.ports = pool_new(ctl.conf->ports.lo, ctl.conf->ports.hi,
+	    POOL_REST_MS);
+	if (ctl.conf->owner_leg == LEG_RENDEZVOUS)
+		ctl.rendezvous = pool_new(ctl.conf->rendezvous.lo,
+		    ctl.conf->rendezvous.hi, 0);
+}
+
+/* ---- the parent: it keeps what it is told to keep -----------------------*/
+
+static int
+parent_find(uint32_t id)
+{
+	int	 i;
+
+	for (i = 0; i < fake_nkept; i++) {
+		if (kept[i].m.hdr.id == id)
+			return (i);
+	}
+	return (-1);
+}
+
+static void
+parent_release(uint32_t id)
+{
+	int	 i = parent_find(id);
+
+	if (i == -1)
+		return;
+	if (kept[i].fd != -1)
+		close(kept[i].fd);
+	kept[i] = kept[--fake_nkept];
+}
+
+static void
+parent_keep(struct msg_in *in)
+{
+	int	 i = parent_find(in->hdr.id);
+
+	if (i == -1) {
+		cr_assert_lt(fake_nkept, KEPT_MAX);
+		i = fake_nkept++;
+		kept[i].fd = -1;
+	}
+	memcpy(&kept[i].m, in->bytes, in->len);
+	kept[i].len = in->len;
+	if (in->nfds == 1) {
+		if (kept[i].fd != -1)
+			close(kept[i].fd);
+		kept[i].fd = in->fds[0];
+		in->fds[0] = -1;
+	}
+	if (in->hdr.id > last_kept)
+		last_kept = in->hdr.id;
+}
+
+static void
+parent_turn(void)
+{
+	static struct msg_in	 in;
+	enum msg_result		 got;
+
+	while (parent_fd != -1 && (got = msg_recv(parent_fd,
+	    EDGE_CONTROL_PARENT, MSG_ST_RUN, &in)) != MSG_NOTHING) {
+		if (got == MSG_EOF)
+			return;
+		cr_assert_eq(got, MSG_OK, "%s", in.why);
+		if (in.hdr.type == MSG_ESCROW)
+			parent_keep(&in);
+		else if (in.hdr.type == MSG_RELEASE)
+			parent_release(in.hdr.id);
+		else {
+			if (ntold == TOLD_MAX)	/* nobody asks */
+				memmove(told, told + 1, --ntold *
+				    sizeof(told[0]));
+			told[ntold++] = in;
+		}
+		msg_close_fds(&in);
+	}
+}
+
+static void
+parent_message(struct msg_in *in, void *arg)
+{
+	(void)arg;
+	if (in->hdr.type == MSG_EPOCH)
+		escrow_epoch(&in->epoch);
+	else if (in->hdr.type == MSG_ADOPT)
+		adopt_record(in);
+	else if (in->hdr.type == MSG_ORPHAN)
+		port_orphan(&in->orphan);
+}
+
+static void
+parent_ended(const char *why, void *arg)
+{
+	(void)arg;
+	cr_assert_fail("parent: %s", why == NULL ? "gone" : why);
+}
+
+static const struct chan_handler	 parent_handler = {
+	parent_message, parent_ended
+};
+
+static void
+parent_start(void)
+{
+	int	 fds[2];
+
+	cr_assert_eq(msg_pair(fds), 0);
+	parent_fd = fds[1];
+	ctl.parent = chan_new(fds[0], EDGE_PARENT_CONTROL, MSG_ST_RUN,
+	    &parent_handler, NULL);
+	cr_assert_not_null(ctl.parent);
+	chan_queue_max(ctl.parent, 100000);
+}
+
+static void
+fill_epoch(struct msg_epoch *m)
+{
+	msg_init(m, sizeof(*m), MSG_EPOCH, 0);
+	m->epoch = ++epoch;
+	m->last_id = last_kept;
+	memset(m->key, 42, sizeof(m->key));
+}
+
+static void
+parent_stop(void)
+{
+	chan_free(ctl.parent);
+	ctl.parent = NULL;
+	close(parent_fd);
+	parent_fd = -1;
+}
+
+void
+fake_takeover(void)
+{
+	struct msg_epoch	 m;
+	int			 i;
+
+	/* What the dead control holds is closed, and nothing is said. */
+	parent_turn();
+	parent_stop();
+	parent_start();
+	ctl.stopping = 1;
+	while (registry_first() != NULL)
+		registry_port_free(registry_first());
+	ask_stop();
+	ctl.stopping = 0;
+	pool_free(ctl.ports);
+	pool_free(ctl.rendezvous);
+	make_pools();
+	fill_epoch(&m);
+	cr_assert_eq(msg_send(parent_fd, &m, sizeof(m), NULL, 0), 0);
+	for (i = 0; i < fake_nkept; i++) {
+		kept[i].m.hdr.type = MSG_ADOPT;
+		cr_assert_eq(msg_send(parent_fd, &kept[i].m, kept[i].len,
+		    &kept[i].fd, kept[i].fd == -1 ? 0 : 1), 0);
+	}
+	fake_loop();
+}
+
 /* ---- begin and end ------------------------------------------------------*/
 
 static void
@@ -199,42 +380,15 @@ fake_spawner_lost(void)
 	fake_loop();
 }
 
-static void
-parent_message(struct msg_in *in, void *arg)
-{
-	(void)arg;
-	cr_assert_eq(in->hdr.type, MSG_ORPHAN);
-	port_orphan(&in->orphan);
-}
-
-static void
-parent_ended(const char *why, void *arg)
-{
-	(void)arg;
-	cr_assert_fail("the parent: %s", why == NULL ? "end" : why);
-}
-
-static const struct chan_handler	 parent_handler = {
-	parent_message, parent_ended
-};
-
-static void
-parent_new(void)
-{
-	int	 fds[2];
-
-	cr_assert_eq(msg_pair(fds), 0);
-	parent_fd = fds[1];
-	ctl.parent = chan_new(fds[0], EDGE_PARENT_CONTROL, MSG_ST_RUN,
-	    &parent_handler, NULL);
-	cr_assert_not_null(ctl.parent);
-}
-
 int
 fake_told_parent(struct msg_in *in)
 {
-	return (msg_recv(parent_fd, EDGE_CONTROL_PARENT, MSG_ST_RUN, in) ==
-	    MSG_OK);
+	parent_turn();
+	if (ntold == 0)
+		return (0);
+	*in = told[0];
+	memmove(told, told + 1, --ntold * sizeof(told[0]));
+	return (1);
 }
 
 void
@@ -258,6 +412,8 @@ fake_spawner_fd(void)
 void
 fake_start(const char *more)
 {
+	struct msg_epoch	 m;
+
 	memset(&ctl, 0, sizeof(ctl));
 	log_to(keep_log, NULL);
 	log_set_level(LOG_LEVEL_DEBUG);
@@ -266,13 +422,11 @@ fake_start(const char *more)
 	ask_init();
 	registry_init();
 	ctl.started = mono_ms();
-	ctl.ports = pool_new(ctl.conf->ports.lo, ctl.conf->ports.hi,
-	    POOL_REST_MS);
-	if (ctl.conf->owner_leg == LEG_RENDEZVOUS)
-		ctl.rendezvous = pool_new(ctl.conf->rendezvous.lo,
-		    ctl.conf->rendezvous.hi, 0);
+	make_pools();
 	ctl.ports_max = 1000;
-	parent_new();
+	parent_start();
+	fill_epoch(&m);
+	escrow_epoch(&m);
 	fake_spawner_new();
 	fake_up = 1;
 	fake_full = 0;
@@ -295,12 +449,14 @@ fake_stop(void)
 		fake_sleep(ASK_NOTICE_MS + 100);
 	}
 	cr_expect_eq(ask_notices(), 0);
+	while (fake_nkept > 0)
+		parent_release(kept[0].m.hdr.id);
+	parent_stop();
 	chan_free(ctl.spawner);
 	if (spawner_fd != -1)
 		close(spawner_fd);
 	spawner_fd = -1;
-	chan_free(ctl.parent);
-	close(parent_fd);
+	ntold = 0;
 	slow_clear();
 	conf_free(ctl.conf);
 	pool_free(ctl.ports);
@@ -319,8 +475,10 @@ fake_loop(void)
 {
 	int	 i;
 
-	for (i = 0; i < 3; i++)
+	for (i = 0; i < 3; i++) {
 		cr_assert_neq(event_loop(EVLOOP_NONBLOCK), -1);
+		parent_turn();
+	}
 }
 
 void
@@ -591,6 +749,7 @@ fake_ended(struct fake_worker *w, uint32_t session, enum cause cause,
 
 	msg_init(&m, sizeof(m), MSG_ENDED, w->id);
 	m.session = session;
+	cr_assert_eq(addr_parse(&m.peer, "198.51.100.7"), 0);
 	m.cause = (uint32_t)cause;
 	m.bytes_in = in;
 	m.bytes_out = out;
@@ -622,8 +781,13 @@ fake_exit(struct fake_worker *w, int status)
 int
 fake_command(struct fake_worker *w, struct msg_in *in)
 {
-	return (msg_recv(w->chan, EDGE_CONTROL_WORKER, MSG_ST_RUN, in) ==
-	    MSG_OK);
+	while (msg_recv(w->chan, EDGE_CONTROL_WORKER, MSG_ST_RUN, in) ==
+	    MSG_OK) {
+		if (in->hdr.type != MSG_ACK)
+			return (1);
+		w->acked = in->ack.upto;
+	}
+	return (0);
 }
 
 struct msg_in *
@@ -657,7 +821,7 @@ fake_question(struct fake_worker *w, uint32_t session)
 	cr_assert_not_null(p);
 	fake_client(w, session, "198.51.100.7", 40100);
 	rdv = registry_client(p, session)->rendezvous;
-	cr_expect_eq(fake_expect(w, MSG_RENDEZVOUS)->session.session,
+	cr_expect_eq(fake_expect(w, MSG_RENDEZVOUS)->rendezvous.session,
 	    session);
 	cr_assert_not_null(s = fake_sent());
 	(void)snprintf(want, sizeof(want), "set client,port=40100:"
@@ -705,11 +869,14 @@ int
 fake_fds(void)
 {
 	DIR	*dir;
-	int	 n = 0;
+	int	 n = 0, i;
 
 	cr_assert((dir = opendir("/proc/self/fd")) != NULL);
 	while (readdir(dir) != NULL)
 		n++;
 	closedir(dir);
+	/* The parent's are not control's. */
+	for (i = 0; i < fake_nkept; i++)
+		n -= kept[i].fd != -1;
 	return (n);
 }

@@ -27,6 +27,7 @@ struct fake_worker {
 	size_t		 nlisteners;
 	int		 listener[2];
 	uint64_t	 seq;		/* of its last event */
+	uint64_t	 acked;		/* the last one acknowledged */
 	struct msg_limits limits;
 };
 
@@ -47,6 +48,14 @@ void	fake_stop(void);
 
 /* fake_conf(conf): put another configuration in force. */
 void	fake_conf(const char *);
+
+extern int		 fake_nkept;	/* records that the parent keeps */
+
+/*
+ * fake_takeover():
+ * Control dies, and another one gets from the parent what it keeps.
+ */
+void	fake_takeover(void);
 
 /* fake_loop(): let the event loop do what there is to do. */
 void	fake_loop(void);
@@ -131,7 +140,7 @@ void	fake_exit(struct fake_worker *, int);
 /* fake_close(w): close what it holds, and say nothing. */
 void	fake_close(struct fake_worker *);
 
-/* fake_command(w, in): take the next message to ${w}; 0: none. */
+/* fake_command(w, in): the next message to ${w} but ACK; 0: none. */
 int	fake_command(struct fake_worker *, struct msg_in *);
 
 /*

@@ -36,11 +36,12 @@ threads pthread_.*|.*setjmp|longjmp
 locale setlocale|newlocale|iconv.*|strptime|mktime
 '
 # One place each: connect(2) for the UNIX socket of a server, execve(2) for
-# our two programs, read(2) for its pipes of signals and of the start.
+# our two programs and the one that takes our place, read(2) for pipes of
+# signals and of the start and for what the program before this one kept.
 only='
 parent_open connect|socket
-parent_proc execve
-parent read|__read.*
+parent_proc|parent_upgrade execve
+parent|parent_keep|parent_upgrade read|__read.*
 '
 
 look() {		# object: print the hits, return 1 if any
@@ -53,7 +54,9 @@ look() {		# object: print the hits, return 1 if any
 	ok=0
 	while read -r what regex; do
 		[ -n "$regex" ] || continue
-		[ "$what" != "only:$name" ] || continue
+		case "|${what#only:}|" in
+		*"|$name|"*) continue ;;
+		esac
 		hit=$(printf '%s\n' "$undefined" | grep -Ex "($regex)")
 		[ -n "$hit" ] || continue
 		# shellcheck disable=SC2086 # names, on one line

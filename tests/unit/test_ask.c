@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "ask.h"
+#include "escrow.h"
 #include "fake.h"
 #include "jid.h"
 
@@ -72,6 +73,18 @@ question(const char *id, uint32_t ms)
 	return (a);
 }
 
+static unsigned int	 news_tries, news_settled;
+
+static void
+on_news(enum ask_news news, unsigned int tries, void *arg)
+{
+	cr_assert_eq(arg, &news_tries);
+	if (news == ASK_SETTLED)
+		news_settled++;
+	else
+		news_tries = tries;
+}
+
 static int
 notice(const char *id)
 {
@@ -79,9 +92,9 @@ notice(const char *id)
 	int		 r;
 
 	begin(&x, id);
-	r = ask_notice(id, alice, &x);
+	r = ask_notice(id, alice, &x, 0, on_news, &news_tries);
 	xml_free(&x);
-	return (r);
+	return (r == -1 ? -1 : 0);
 }
 
 /* An answer arrives; what ask_answered() says to it. */
@@ -126,11 +139,15 @@ Test(ask, ids_are_random)
 {
 	enum { N = 20000 };
 	static char	 ids[N][ASK_ID_LEN + 1];
+	struct msg_epoch m;
 	int		 digits[16] = { 0 };
 	size_t		 i, j;
 
+	memset(&m, 0, sizeof(m));
+	arc4random_buf(m.key, sizeof(m.key));
+	escrow_epoch(&m);
 	for (i = 0; i < N; i++) {
-		ask_new_id(ids[i]);
+		escrow_id(ids[i], (uint32_t)i / 100, (uint32_t)i % 100);
 		cr_assert_eq(strlen(ids[i]), ASK_ID_LEN);
 		cr_assert_eq(strspn(ids[i], "0123456789abcdef"), ASK_ID_LEN);
 		for (j = 0; j < ASK_ID_LEN; j++)
@@ -374,7 +391,7 @@ Test(ask, notice_unfinished_or_twice)
 
 	xml_init(&x);
 	xml_open(&x, "iq", NULL);
-	cr_expect_eq(ask_notice(ID, alice, &x), -1);
+	cr_expect_eq(ask_notice(ID, alice, &x, 0, on_news, &news_tries), -1);
 	cr_expect_eq(ask_question(ID, alice, &x, 10, on_answer, &answers),
 	    NULL);
 	xml_free(&x);

@@ -45,7 +45,7 @@ open_fds(void)
 static int
 send_drop(uint32_t id)
 {
-	struct msg_session	 m;
+	struct msg_drop	 m;
 
 	msg_init(&m, sizeof(m), MSG_DROP, id);
 	return (chan_send(chan, &m, sizeof(m), NULL, 0));
@@ -225,7 +225,7 @@ Test(chan, many_messages)
 static uint32_t
 fill_kernel(void)
 {
-	struct msg_session	 m;
+	struct msg_drop	 m;
 	uint32_t		 n;
 	int			 fds[2];
 
@@ -334,7 +334,7 @@ Test(chan, queue_of_the_dead)
 /* Queued descriptors outlive the caller's and are closed in every case. */
 Test(chan, descriptors_wait_too)
 {
-	struct msg_session	 m;
+	struct msg_drop	 m;
 	uint32_t		 n = fill_kernel(), i;
 	int			 l, before, got = 0;
 	static struct msg_in	 in;

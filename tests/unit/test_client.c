@@ -35,9 +35,9 @@ expect_drop(struct fake_worker *w, uint32_t session, enum cause cause)
 {
 	struct msg_in	*in = fake_expect(w, MSG_DROP);
 
-	cr_expect_eq(in->session.session, session);
-	cr_expect_eq(in->session.cause, cause, "%s",
-	    cause_name((enum cause)in->session.cause));
+	cr_expect_eq(in->drop.session, session);
+	cr_expect_eq(in->drop.cause, cause, "%s",
+	    cause_name((enum cause)in->drop.cause));
 	fake_ended(w, session, cause, 0, 0);
 }
 

@@ -362,6 +362,8 @@ Test(hostile, violation_without_a_spawner)
 	chan_free(ctl.spawner);
 	ctl.spawner = NULL;
 	ended_unknown(&w);
+	fake_sleep(10);
+	cr_expect(fake_quiet(&w));
 	cr_expect_eq(msg_recv(w.chan, EDGE_CONTROL_WORKER, MSG_ST_RUN, &in),
 	    MSG_EOF);
 	fake_sleep(2100);

@@ -298,7 +298,7 @@ static void
 walk_stranger(enum msg_edge edge, uint16_t type, int next)
 {
 	static const size_t	 lens[] = { 0, 1, 15, 16, 24, 40, 48, 64,
-		    288, 1408, 2072, 2112 };
+		    288, 1408, 2072, 4016, 4096 };
 	struct try		 t = { edge, type, MSG_VERSION, MSG_ST_ANY, 0,
 		    0, { 0 } };
 	size_t			 i, j;
@@ -342,26 +342,33 @@ static const char *const	 golden[] = {
 	"0 1 BOOT 288-288 0-0 1 -", "0 4 CONFIG 1040-1040 1-1 a F",
 	"0 6 SECRET 24-24 0-1 c F", "0 8 RESOLVED 184-184 0-0 4 -",
 	"0 9 SPAWNER 16-16 1-1 ffff C", "0 11 XMPP 24-24 0-1 18 S",
-	"0 3 STOP 16-16 0-0 ffff -", "0 30 ORPHAN 24-24 0-0 ffff -",
-	"1 5 NEEDS 1408-1408 0-0 4 -", "1 12 READY 32-32 0-0 4 -",
-	"1 10 CONNECT 16-16 0-0 18 -", "1 60 SUMMARY 32-32 0-0 18 -",
-	"1 28 RESPAWN 16-16 0-0 18 -", "1 53 REAP 24-24 0-0 18 -",
-	"1 2 LOG 25-2072 0-0 ffff -",
+	"0 3 STOP 16-16 0-0 ffff -", "0 52 HANDOVER 16-16 0-0 ffff -",
+	"0 42 EPOCH 56-56 0-0 8 -", "0 43 ADOPT 17-4016 0-1 8 C",
+	"0 44 ADOPTED 16-16 0-0 8 -", "0 49 PING 16-16 0-0 ffff -",
+	"0 30 ORPHAN 24-24 0-0 ffff -", "1 5 NEEDS 1408-1408 0-0 4 -",
+	"1 12 READY 32-32 0-0 4 -", "1 10 CONNECT 16-16 0-0 18 -",
+	"1 40 ESCROW 17-4016 0-1 8 C", "1 41 RELEASE 16-16 0-0 8 -",
+	"1 51 RELOADED 24-24 0-0 8 -", "1 50 PONG 16-16 0-0 ffff -",
+	"1 60 SUMMARY 32-32 0-0 18 -", "1 28 RESPAWN 16-16 0-0 18 -",
+	"1 53 REAP 24-24 0-0 18 -", "1 2 LOG 25-2072 0-0 ffff -",
 	"2 1 BOOT 288-288 0-1 1 F", "2 9 SPAWNER 16-16 1-1 8 C",
-	"2 3 STOP 16-16 0-0 ffff -", "2 29 RETIRE 16-16 0-0 8 -",
+	"2 3 STOP 16-16 0-0 ffff -", "2 49 PING 16-16 0-0 ffff -",
+	"2 29 RETIRE 16-16 0-0 8 -", "3 50 PONG 16-16 0-0 ffff -",
 	"3 12 READY 32-32 0-0 4 -", "3 2 LOG 25-2072 0-0 ffff -",
 	"4 1 BOOT 288-288 0-0 1 -", "4 7 RESOLVE 272-272 0-0 4 -",
 	"5 12 READY 32-32 0-0 4 -", "5 8 RESOLVED 184-184 0-0 8 -",
-	"5 2 LOG 25-2072 0-0 ffff -",
-	"6 13 SPAWN 40-40 2-3 8 CLL", "6 14 KILL 16-16 0-0 8 -",
-	"7 15 SPAWNED 24-24 0-0 ffff -", "7 16 EXITED 24-24 0-0 ffff -",
-	"8 17 ANSWER 64-64 0-0 ffff -", "8 18 RENDEZVOUS 24-24 1-2 ffff LL",
-	"8 19 LIMITS 40-40 0-0 ffff -", "8 20 CLOSE 32-32 0-0 ffff -",
-	"8 21 DROP 24-24 0-0 ffff -",
-	"9 12 READY 16-16 0-0 4 -", "9 22 CLIENT 48-48 0-0 18 -",
-	"9 23 LEG 48-48 0-0 18 -", "9 24 PAIRED 48-48 0-0 18 -",
-	"9 25 ENDED 48-48 0-0 18 -", "9 26 REFUSED 48-48 0-0 18 -",
-	"9 27 GONE 16-16 0-0 18 -",
+	"5 2 LOG 25-2072 0-0 ffff -", "6 13 SPAWN 40-40 2-3 8 CLL",
+	"6 14 KILL 16-16 0-0 8 -", "7 15 SPAWNED 24-24 0-0 ffff -",
+	"7 16 EXITED 24-24 0-0 ffff -", "8 17 ANSWER 64-64 0-0 ffff -",
+	"8 18 RENDEZVOUS 24-24 1-2 ffff LL", "8 19 LIMITS 40-40 0-0 ffff -",
+	"8 20 CLOSE 32-32 0-0 ffff -", "8 21 DROP 24-24 0-0 ffff -",
+	"8 45 SYNC 24-24 0-0 ffff -", "8 48 ACK 24-24 0-0 ffff -",
+	"8 49 PING 16-16 0-0 ffff -", "9 12 READY 16-16 0-0 24 -",
+	"9 22 CLIENT 48-48 0-0 38 -", "9 23 LEG 48-48 0-0 38 -",
+	"9 24 PAIRED 48-48 0-0 38 -", "9 25 ENDED 72-72 0-0 38 -",
+	"9 26 REFUSED 48-48 0-0 38 -", "9 27 GONE 16-16 0-0 38 -",
+	"9 46 STATE 40-40 0-0 20 -", "9 47 SESSION 88-88 0-0 60 -",
+	"9 50 PONG 16-16 0-0 ffff -",
 };
 
 Test(msg, the_table_is_as_agreed)

@@ -216,6 +216,27 @@ Test(port, no_spawner)
 	cr_expect_eq(fake_logged("died"), 0);
 }
 
+/* It dies with what it had not read; the next one starts the worker. */
+Test(port, spawner_lost_with_a_registration)
+{
+	struct fake_worker	 w;
+	uint16_t		 port;
+
+	cr_expect_str_eq(set(ALICE, ""), "none");
+	cr_assert(fake_spawn(&w));
+	port = w.port;
+	fake_close(&w);
+	fake_loop();
+	cr_expect_null(fake_sent());
+	fake_spawner_new();
+	cr_assert(fake_spawn(&w));
+	cr_expect_eq(w.port, port);
+	fake_spawner_says(MSG_SPAWNED, w.id, 4711);
+	fake_ready(&w);
+	cr_expect_eq(strncmp(fake_describe(fake_sent()), "result ", 7), 0);
+	fake_close(&w);
+}
+
 Test(port, fork_failed)
 {
 	struct fake_worker	 w;
@@ -480,7 +501,7 @@ Test(port, time_of_day_is_set)
 	fake_sleep(25 * 1000);
 	cr_expect(fake_quiet(&w));
 	fake_sleep(1100);
-	cr_expect_eq(fake_expect(&w, MSG_DROP)->session.cause,
+	cr_expect_eq(fake_expect(&w, MSG_DROP)->drop.cause,
 	    CAUSE_ANSWER_TIMEOUT);
 	fake_step(-3600);
 	fake_sleep(28 * 1000);

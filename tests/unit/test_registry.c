@@ -31,7 +31,7 @@ static struct port *
 port(const char *owner, uint16_t number)
 {
 	struct jid	*j = jid(owner);
-	struct port	*p = registry_port_new(j);
+	struct port	*p = registry_port_new(j, 0);
 
 	jid_free(j);
 	cr_assert_not_null(p);
@@ -122,7 +122,7 @@ Test(registry, user_made_on_demand)
 
 	cr_assert_not_null(u);
 	cr_expect_eq(registry_user(j, 1), u);
-	cr_assert_not_null(p = registry_port_new(j));
+	cr_assert_not_null(p = registry_port_new(j, 0));
 	cr_expect_eq(p->user, u);
 	registry_port_free(p);
 	cr_expect_null(registry_user(j, 0));

@@ -62,9 +62,19 @@ hear(int fd, enum msg_edge edge)
 {
 	struct pollfd	 pfd = { .fd = fd, .events = POLLIN };
 
+	struct msg_ack	 ack;
+	enum msg_result	 got;
+
 	if (poll(&pfd, 1, RIG_WAIT_MS) != 1)
 		return (MSG_NOTHING);
-	return (msg_recv(fd, edge, MSG_ST_ANY, &in));
+	got = msg_recv(fd, edge, MSG_ST_ANY, &in);
+	if (got == MSG_OK && edge == EDGE_WORKER_CONTROL) {
+		msg_init(&ack, sizeof(ack), MSG_ACK, in.hdr.id);
+		ack.upto = in.hdr.seq;
+		/* After its last word it may have left. */
+		(void)msg_send(fd, &ack, sizeof(ack), NULL, 0);
+	}
+	return (got);
 }
 
 static void

@@ -52,7 +52,7 @@ join(struct rig *r, uint32_t session)
 	return (fd);
 }
 
-/* ---- control is gone ----------------------------------------------------*/
+/* ---- control says what it must not, or is gone ---------------------------*/
 
 /* One relay and one undecided client; then whatever ends control. */
 static void
@@ -85,18 +85,32 @@ goes_on_alone(struct rig *r, int a, int b, int owner)
 	rig_left(r);
 }
 
-Test(worker, control_dies)
+/*
+ * Both copies of the other end are gone, so the parent is: nothing of passd
+ * may stay behind.
+ */
+static void
+ends_with_passd(struct rig *r, int a, int b, int owner)
+{
+	close(r->chan);
+	r->chan = -1;
+	rig_rst(a);
+	rig_rst(b);
+	rig_rst(owner);
+	cr_expect(rig_refused(r->port));
+	rig_left(r);
+}
+
+Test(worker, passd_dies)
 {
 	struct rig	 r;
 	int		 a, b, owner;
 
 	without_control(&r, &a, &b, &owner);
-	close(r.chan);
-	r.chan = -1;
-	goes_on_alone(&r, a, b, owner);
+	ends_with_passd(&r, a, b, owner);
 }
 
-Test(worker, control_dies_with_events_unread)
+Test(worker, passd_dies_with_events_unread)
 {
 	struct rig	 r;
 	int		 a, b, owner, i;
@@ -105,9 +119,7 @@ Test(worker, control_dies_with_events_unread)
 	for (i = 0; i < 20; i++)
 		rig_reset(rig_connect(r.port, "127.0.0.4"));
 	(void)poll(NULL, 0, 50);
-	close(r.chan);
-	r.chan = -1;
-	goes_on_alone(&r, a, b, owner);
+	ends_with_passd(&r, a, b, owner);
 }
 
 /* What it must not say: as if it had gone. */
@@ -131,11 +143,11 @@ Test(worker, control_says_what_it_must_not)
 	bad_message(MSG_READY, sizeof(struct msg_hdr), NULL, 0);
 	bad_message(MSG_DROP, sizeof(struct msg_hdr), NULL, 0);
 	bad_message(MSG_CLOSE, sizeof(struct msg_close), &fd, 1);
-	bad_message(MSG_RENDEZVOUS, sizeof(struct msg_session), &fd, 1);
-	bad_message(MSG_RENDEZVOUS, sizeof(struct msg_session), NULL, 0);
+	bad_message(MSG_RENDEZVOUS, sizeof(struct msg_rendezvous), &fd, 1);
+	bad_message(MSG_RENDEZVOUS, sizeof(struct msg_rendezvous), NULL, 0);
 }
 
-Test(worker, control_dies_at_once)
+Test(worker, passd_dies_at_once)
 {
 	struct rig	 r;
 
@@ -205,6 +217,7 @@ read_all(struct rig *r, uint32_t *clients, uint32_t *ended, uint32_t *refused)
 		cr_assert_eq(msg_recv(r->chan, EDGE_WORKER_CONTROL,
 		    MSG_ST_ANY, &r->in), MSG_OK);
 		cr_assert_eq(r->in.hdr.seq, ++r->seq);
+		rig_ack(r, r->seq);
 		switch (r->in.hdr.type) {
 		case MSG_CLIENT:
 			cr_assert_eq(r->in.client.session, ++*clients);
@@ -326,6 +339,7 @@ Test(worker, leaves_when_it_was_heard)
 		cr_assert_eq(msg_recv(r.chan, EDGE_WORKER_CONTROL, MSG_ST_ANY,
 		    &r.in), MSG_OK);
 		cr_assert_eq(r.in.hdr.seq, ++r.seq);
+		rig_ack(&r, r.seq);
 		clients += r.in.hdr.type == MSG_CLIENT;
 		ended += r.in.hdr.type == MSG_ENDED;
 		gone = r.in.hdr.type == MSG_GONE;

@@ -192,6 +192,17 @@ rig_left(struct rig *r)
 	r->chan = -1;
 }
 
+void
+rig_ack(struct rig *r, uint64_t upto)
+{
+	struct msg_ack	 m;
+
+	msg_init(&m, sizeof(m), MSG_ACK, RIG_ID);
+	m.upto = upto;
+	/* It may have left already. */
+	(void)msg_send(r->chan, &m, sizeof(m), NULL, 0);
+}
+
 static int
 next_event(struct rig *r, int ms)
 {
@@ -205,7 +216,11 @@ next_event(struct rig *r, int ms)
 		return (0);
 	cr_assert_eq(got, MSG_OK, "%s", r->in.why);
 	cr_assert_eq(r->in.hdr.id, RIG_ID);
+	if (r->in.hdr.seq == 0)
+		return (1);		/* of a SYNC, or a PONG */
 	cr_assert_eq(r->in.hdr.seq, ++r->seq, "an event was lost");
+	if (!r->silent)
+		rig_ack(r, r->seq);
 	if (r->skip_refused && r->in.hdr.type == MSG_REFUSED)
 		return (next_event(r, ms));
 	return (1);
@@ -329,7 +344,7 @@ rig_answer(struct rig *r, uint32_t session, const char *pin,
 void
 rig_drop(struct rig *r, uint32_t session, enum cause cause)
 {
-	struct msg_session	 m;
+	struct msg_drop	 m;
 
 	memset(&m, 0, sizeof(m));
 	m.session = session;
@@ -352,12 +367,13 @@ rig_close(struct rig *r, enum cause cause, uint32_t flags, uint32_t grace)
 uint16_t
 rig_rendezvous(struct rig *r, uint32_t session)
 {
-	struct msg_session	 m;
+	struct msg_rendezvous	 m;
 	uint16_t		 port = 0;
 	int			 fd = rig_listener(AF_INET, &port);
 
 	msg_init(&m, sizeof(m), MSG_RENDEZVOUS, RIG_ID);
 	m.session = session;
+	m.port = port;
 	cr_assert_eq(msg_send(r->chan, &m, sizeof(m), &fd, 1), 0);
 	close(fd);
 	return (port);

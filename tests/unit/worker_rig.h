@@ -22,6 +22,7 @@ struct rig {
 	int		 chan;		/* control's end; -1: closed */
 	uint16_t	 port;		/* the registered one */
 	uint64_t	 seq;		/* of the last event */
+	int		 silent;	/* events are not acknowledged */
 	struct msg_in	 in;		/* the last event */
 	int		 skip_refused;	/* MSG_REFUSED is of no interest */
 };
@@ -47,6 +48,9 @@ void	rig_start_files(struct rig *, const struct msg_limits *, int);
  */
 void	rig_stop(struct rig *);
 void	rig_left(struct rig *);
+
+/* rig_ack(r, upto): acknowledge; by itself for each event, unless silent. */
+void	rig_ack(struct rig *, uint64_t);
 
 /* rig_event(r, type): wait for the next event, which has to be a ${type}. */
 void	rig_event(struct rig *, enum msg_type);
