@@ -22,9 +22,9 @@
  * of ours: components of 1 to 255 bytes with single slashes between them,
  * none of them "." or "..", none with a NUL, none with the ending of our own
  * unfinished files, at most FNAME_DEPTH_MAX.  The first one does not begin
- * with a dot: in somebody's home that would be a setting.  Else 0.  Any other byte may be
- * part of a name: names arrive as they were, and are harmless as long as
- * they are shown by fname_show() only.
+ * with a dot: in somebody's home that would be a setting.  Else 0.  Any
+ * other byte may be part of a name: names arrive as they were, and are
+ * harmless as long as they are shown by fname_show() only.
  */
 int	fname_ok(const char *, size_t);
 

@@ -70,8 +70,8 @@ static const xmpp_mem_t	 memory = { allocate, release, reallocate, NULL };
  * people paste what -v shows into bug reports.
  */
 static const char *const secret_elements[] = {
-	"auth", "response", "challenge", "success", "leg", "secret", "handshake",
-	"url",
+	"auth", "response", "challenge", "success", "leg", "secret",
+	"handshake", "url",
 };
 
 /* Length of the name at ${s} if it is one of those, else 0. */

@@ -306,7 +306,7 @@ _Static_assert(sizeof(struct msg_summary) == 32, "MSG_SUMMARY");
 
 struct msg_record {		/* MSG_ESCROW, MSG_ADOPT */
 	struct msg_hdr	 hdr;
-	unsigned char	 record[MSG_RECORD_MAX];	/* to the packet's end */
+	unsigned char	 record[MSG_RECORD_MAX];	/* to its end */
 };
 #define MSG_RECORD_MIN	(offsetof(struct msg_record, record) + 1)
 

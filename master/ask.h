@@ -14,8 +14,8 @@
  *
  * Two kinds: a question (an incoming connection) is sent once, or, if it is
  * one that a control before this one had asked, when the link comes up, and
- * fails when its time is over; a notice (a port has closed) waits while the link
- * is down, is sent once a stream, again under the same id after a
+ * fails when its time is over; a notice (a port has closed) waits while the
+ * link is down, is sent once a stream, again under the same id after a
  * reconnection if no answer has come, and is given up when its time is over
  * or after ASK_TRIES tries.
  */

@@ -32,7 +32,7 @@ static struct {
 	size_t		 nwaiting;
 	char		 status[STATUS_MAX];
 	int		 status_due;	/* not sent yet */
-	int64_t		 again_at;	/* not before; INT64_MAX: nothing waits */
+	int64_t		 again_at;	/* not before; INT64_MAX: none */
 	int64_t		 watchdog_ms;	/* between two signs of life; 0: none */
 	int64_t		 watchdog_at;
 } mgr = { .again_at = INT64_MAX };

@@ -258,6 +258,12 @@ void	workers_join(pid_t);
 void	workers_replace(void);
 
 /*
+ * workers_planned(): when the spawner is to be told to go, mono_ms();
+ * INT64_MAX: that is not planned.
+ */
+int64_t	workers_planned(void);
+
+/*
  * workers_retired():
  * The spawner has ended.  Return 1 if it was told to, so that the next one
  * is to be started at once.

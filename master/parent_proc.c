@@ -247,8 +247,11 @@ void
 proc_ended(enum proc_role role, int status)
 {
 	struct proc	*p = &parent.proc[role];
+	int64_t		 planned = INT64_MAX;
 	int		 retired;
 
+	if (role == PROC_SPAWNER)
+		planned = workers_planned();
 	retired = role == PROC_SPAWNER && workers_retired();
 	if (retired)
 		log_info("spawner pid=%d retired", (int)p->pid);
@@ -262,7 +265,11 @@ proc_ended(enum proc_role role, int status)
 		p->restart_at = mono_ms();	/* it has waited already */
 		return;
 	}
-	plan_restart(p);
+	/* It was to be replaced: that is one failure, not two. */
+	if (planned != INT64_MAX)
+		p->restart_at = planned;
+	else
+		plan_restart(p);
 	log_info("%s restart in=%lldms", proc_name(role),
 	    (long long)(p->restart_at - mono_ms()));
 }

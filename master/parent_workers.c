@@ -60,6 +60,12 @@ workers_replace(void)
 	    (long long)delay);
 }
 
+int64_t
+workers_planned(void)
+{
+	return (retire_at);
+}
+
 int
 workers_retired(void)
 {

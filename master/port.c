@@ -141,6 +141,9 @@ port_closed(struct port *p, enum cause cause, enum port_state state)
 {
 	/* First the notice: whoever reads "closed" takes it for told. */
 	notice_closed(p, cause);
+	/* An answer that waited for the link is outdated: the notice waits. */
+	iq_free(p->request);
+	p->request = NULL;
 	registry_port_closed(p, state);
 	p->close_cause = cause;
 	escrow_port(p, -1);

@@ -36,7 +36,7 @@ struct record {
 	int64_t		 expires;	/* mono_ms() */
 	uint64_t	 asked;		/* seconds; 0: no expire */
 	char		 id[ASK_ID_LEN + 1];	/* notices: of the stanza */
-	int32_t		 pid;		/* of the worker, for the log; 0: none */
+	int32_t		 pid;		/* of the worker; 0: not known */
 	const char	*jid;		/* the owner's full JID */
 	const char	*request;	/* id of the request; NULL: none */
 };

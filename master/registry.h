@@ -80,22 +80,22 @@ struct port {
 	struct listeners	 listeners;	/* until the worker is READY */
 	struct chan		*chan;		/* to the worker */
 	uint64_t		 last_seq;	/* of the worker's events */
-	uint64_t		 acked;		/* the last one it was told of */
+	uint64_t		 acked;		/* the last it was told of */
 	int64_t			 refused_due;	/* its next MSG_REFUSED */
 	pid_t			 pid;		/* 0: not known */
 	RB_ENTRY(port)		 by_pid;	/* if it is known */
-	uint32_t		 spawner;	/* ctl.spawner_no that forked it */
+	uint32_t		 spawner;	/* ctl.spawner_no of its */
 	int			 said_gone;	/* MSG_GONE has come */
 	int			 exited;	/* MSG_EXITED has come */
 	int			 status;	/* its waitpid(2) status */
 	int			 kill_wanted;	/* told to be killed by us */
 	enum cause		 close_cause;	/* PORT_CLOSING, PORT_DEAD */
 	int			 adopted;	/* of a control before this */
-	int			 escrowed;	/* the parent keeps its record */
+	int			 escrowed;	/* the parent has a record */
 	enum port_sync		 sync;		/* with a worker taken over */
 	uint32_t		 sessions_due;	/* SYNC_SESSIONS */
 	int			 listening;	/* says its STATE */
-	uint64_t		 replayed;	/* events up to it are repeated */
+	uint64_t		 replayed;	/* up to it events repeat */
 	unsigned int		 unheard;	/* PINGs since it said a word */
 	struct iq		*request;	/* to be answered when ready */
 	struct event		 timer;		/* start, expiry or burial */

@@ -21,9 +21,10 @@ HEADER = struct.Struct("=HHIQ")
 ID, SEQ, WAIT = 1, 2, 4                 # flags of an order
 
 READY, CLIENT, LEG, PAIRED, ENDED, REFUSED, GONE = 12, 22, 23, 24, 25, 26, 27
+PONG = 50
 SPAWNED, EXITED, LOG, ANSWER, RENDEZVOUS = 15, 16, 2, 17, 18
-LENGTHS = {READY: 16, CLIENT: 48, LEG: 48, PAIRED: 48, ENDED: 48,
-           REFUSED: 48, GONE: 16}
+LENGTHS = {READY: 16, CLIENT: 48, LEG: 48, PAIRED: 48, ENDED: 72,
+           REFUSED: 48, GONE: 16, PONG: 16}
 ADDRESS = struct.pack("=BBH16s", 4, 0, 4000, bytes((198, 51, 100, 9)))
 LINGERING = 12                          # kind of descriptor
 
@@ -99,7 +100,7 @@ def body(kind, session, what):
     if kind in (CLIENT, LEG, PAIRED):
         return struct.pack("=II", session, what) + ADDRESS + bytes(4)
     if kind == ENDED:
-        return struct.pack("=IIQQQ", session, 1, 0, 0, 0)
+        return struct.pack("=IIQQQ", session, 1, 0, 0, 0) + ADDRESS + bytes(4)
     if kind == REFUSED:
         return struct.pack("=III", 1, 0, 0) + ADDRESS
     return b""
@@ -137,7 +138,11 @@ class Attack:
     @property
     def allowed(self):
         """Would an honest worker say that?"""
-        if not self.plain or len(self.text(0)) != LENGTHS.get(self.kind):
+        if len(self.text(0)) != LENGTHS.get(self.kind):
+            return False
+        if self.kind == PONG:           # it has no number
+            return (self.version, self.ident, self.nfds) == (1, "own", 0)
+        if not self.plain:
             return False
         return self.state in {
             READY: ("starting",),

@@ -328,7 +328,8 @@ check_text(struct fuzz_in *in)
 		    "%zu", i);
 	if (!fname_ok(name, len))
 		return;
-	FUZZ_CHECK(name[0] != '/' && name[0] != '.' && strstr(name, "//") == NULL &&
+	FUZZ_CHECK(name[0] != '/' && name[0] != '.' &&
+	    strstr(name, "//") == NULL &&
 	    strncmp(name, "../", 3) != 0 && strstr(name, "/../") == NULL,
 	    "%s", name);
 	if (strchr(name, '/') == NULL)

@@ -57,7 +57,7 @@ int			 fake_nkept;
 
 #define TOLD_MAX	64
 
-static struct msg_in	 told[TOLD_MAX];	/* to the parent, but for records */
+static struct msg_in	 told[TOLD_MAX];	/* to the parent */
 static size_t		 ntold;
 
 /* ---- what the other modules would provide -------------------------------*/

@@ -31,7 +31,7 @@ void	*__libc_calloc(size_t, size_t);
 void	*__libc_realloc(void *, size_t);
 void	 __libc_free(void *);
 
-static int	 closed;	/* in a worker that is ready */
+static volatile int	 closed;	/* in a worker that is ready */
 static void	*brk_then;
 
 static void

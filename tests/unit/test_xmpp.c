@@ -755,7 +755,8 @@ Test(xmpp, unix_path, .timeout = 20)
 	server_closes();
 	/* No answer in time; what comes after it is closed. */
 	WAIT(asked == 3);
-	WAIT(strstr(logged, "reason=connect error=timeout server=unix") != NULL);
+	WAIT(strstr(logged, "reason=connect error=timeout server=unix") !=
+	    NULL);
 	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, sv), 0);
 	xmpp_connected(sv[0], 0);
 	cr_expect_eq(fcntl(sv[0], F_GETFD), -1);
