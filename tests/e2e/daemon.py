@@ -295,7 +295,7 @@ class Passd:
         """The end of the log now, for the since of the others."""
         return len(self.text())
 
-    def wait_log(self, pattern, timeout=5, since=0):
+    def wait_log(self, pattern, timeout=users.PATIENCE, since=0):
         """Wait for a line that matches; return the match."""
         end = time.monotonic() + timeout
         while True:

@@ -25,6 +25,7 @@ NS_PASS = "jabber:iq:pass"
 NS_PASSD = "urn:x-passd:1"
 NS_STANZAS = "urn:ietf:params:xml:ns:xmpp-stanzas"
 NS_CLIENT = "jabber:client"
+PATIENCE = 12           # seconds for what has to come, on a busy machine
 XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 
 
@@ -242,7 +243,7 @@ class User:
             quoteattr(kind), quoteattr(ident), quoteattr(to),
             " xml:lang='%s'" % lang if lang else "", payload))
 
-        def wait(timeout=5):
+        def wait(timeout=PATIENCE):
             try:
                 return Reply(answer.get(timeout=timeout))
             except queue.Empty:
@@ -251,7 +252,7 @@ class User:
                 del self.waiting[ident]
         return wait
 
-    def iq(self, to, kind, payload, timeout=5, lang=None):
+    def iq(self, to, kind, payload, timeout=PATIENCE, lang=None):
         """Send an IQ and return its Reply."""
         return self.iq_async(to, kind, payload, lang=lang)(timeout)
 
@@ -331,12 +332,12 @@ class Client:
     def jid(self):
         return self.user.jid
 
-    def query(self, inner="", kind="set", timeout=5):
+    def query(self, inner="", kind="set", timeout=PATIENCE):
         """Ask the service; return its Reply."""
         return self.user.iq(self.service, kind, "<query xmlns='%s'>%s</query>"
                             % (NS_PASS, inner), timeout)
 
-    def register(self, expire=None, oneshot=False, extra="", timeout=5):
+    def register(self, expire=None, oneshot=False, extra="", timeout=PATIENCE):
         """Register a port and return its number."""
         inner = extra
         if expire is not None:
@@ -363,7 +364,7 @@ class Client:
         assert reply.ok, repr(reply)
         return {port for _, port in reply.entities("server")}
 
-    def next(self, timeout=5):
+    def next(self, timeout=PATIENCE):
         """The next IQ set from the service."""
         try:
             element = self.user.inbox[self.service].get(timeout=timeout)
@@ -372,13 +373,13 @@ class Client:
                 self.jid, self.service)) from None
         return Incoming(self, element)
 
-    def request(self, timeout=5):
+    def request(self, timeout=PATIENCE):
         """The next IQ set, which must be a request."""
         incoming = self.next(timeout)
         assert incoming.is_request, repr(incoming)
         return incoming
 
-    def notice(self, names, port, timeout=5):
+    def notice(self, names, port, timeout=PATIENCE):
         """The next IQ set, which must be that notification; answer it."""
         incoming = self.next(timeout)
         assert incoming.names == names, repr(incoming)
