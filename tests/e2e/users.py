@@ -141,6 +141,7 @@ class User:
     """One session.  Connects at once."""
 
     counter = itertools.count(1)
+    loop = None             # a fake one has none
 
     def __init__(self, loop, server, domain, name, password, resource="home"):
         self.loop = loop
@@ -231,6 +232,20 @@ class User:
 
     # In the test's thread.
 
+    def get(self, source, timeout):
+        """Take from a queue that the loop fills.  The loop is nudged: it was
+        seen asleep over a stanza that was to be sent."""
+        end = time.monotonic() + timeout
+        while True:
+            left = max(0, end - time.monotonic())
+            try:
+                return source.get(timeout=min(left, 0.5))
+            except queue.Empty:
+                if left <= 0.5:
+                    raise
+            if self.loop:
+                self.loop.loop.call_soon_threadsafe(lambda: None)
+
     def send(self, text):
         """Send a stanza as it is."""
         self.loop.loop.call_soon_threadsafe(self.xmpp.send_raw, text)
@@ -245,7 +260,7 @@ class User:
 
         def wait(timeout=PATIENCE):
             try:
-                return Reply(answer.get(timeout=timeout))
+                return Reply(self.get(answer, timeout))
             except queue.Empty:
                 raise AssertionError("no answer to %s" % payload) from None
             finally:
@@ -367,7 +382,7 @@ class Client:
     def next(self, timeout=PATIENCE):
         """The next IQ set from the service."""
         try:
-            element = self.user.inbox[self.service].get(timeout=timeout)
+            element = self.user.get(self.user.inbox[self.service], timeout)
         except queue.Empty:
             raise AssertionError("%s heard nothing from %s" % (
                 self.jid, self.service)) from None
