@@ -16,6 +16,12 @@
  * and the events that the last control had not acknowledged come again.
  */
 
+/* No worker has room for more, whatever its limits were. */
+#define SESSIONS_MAX	(CONF_SESSIONS_MAX + CONF_PENDING_MAX)
+
+/* Nor can it have kept more events: a few for each session. */
+#define REPLAY_MAX	2048
+
 static void
 ask_state(struct port *p)
 {
@@ -131,6 +137,11 @@ on_state(struct port *p, const struct msg_state *m)
 {
 	if (m->epoch != escrow_epoch_now())
 		return;			/* for the control before us */
+	if (m->sessions > SESSIONS_MAX) {
+		port_kill(p, "STATE with too many sessions");
+		return;
+	}
+	p->replays = 0;
 	p->replayed = m->seq;
 	p->sessions_due = m->sessions;
 	p->listening = (m->flags & STATE_LISTENING) != 0;
@@ -162,6 +173,11 @@ adopt_message(struct port *p, const struct msg_in *in)
 void
 adopt_replay(struct port *p, const struct msg_in *in)
 {
+	/* Each may be a line in the log. */
+	if (++p->replays > REPLAY_MAX) {
+		port_kill(p, "too many events again");
+		return;
+	}
 	if (p->last_seq >= p->replayed)
 		chan_states(p->chan, MSG_ST_RUN);
 	switch (in->hdr.type) {

@@ -96,6 +96,7 @@ struct port {
 	uint32_t		 sessions_due;	/* SYNC_SESSIONS */
 	int			 listening;	/* says its STATE */
 	uint64_t		 replayed;	/* up to it events repeat */
+	unsigned int		 replays;	/* how many there were */
 	unsigned int		 unheard;	/* PINGs since it said a word */
 	struct iq		*request;	/* to be answered when ready */
 	struct event		 timer;		/* start, expiry or burial */

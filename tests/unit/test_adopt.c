@@ -257,6 +257,38 @@ Test(adopt, no_state)
 	    0, "his port is closed, and he is told");
 }
 
+/* A taken worker says that it has more than any worker can have. */
+Test(adopt, too_many_sessions)
+{
+	struct fake_worker	 w;
+
+	(void)fake_register(&w, ALICE, "");
+	fake_takeover();
+	state(&w, STATE_LISTENING, UINT32_MAX);
+	cr_expect_eq(fake_logged("too many sessions"), 1);
+	fake_sleep(2100);
+	cr_expect_null(registry_by_number(w.port));
+}
+
+/* Or goes on for ever with what it says is old. */
+Test(adopt, replay_without_end)
+{
+	struct fake_worker	 w;
+	int			 i;
+
+	(void)fake_register(&w, ALICE, "");
+	fake_takeover();
+	w.seq = UINT32_MAX;		/* what STATE says it has kept */
+	state(&w, STATE_LISTENING, 0);
+	w.seq = 1;
+	for (i = 0; i < 4000 && fake_logged("again; killed") == 0; i++)
+		fake_ended(&w, 1, CAUSE_EOF, 1, 1);
+	cr_expect_lt(i, 2100);
+	cr_expect_eq(fake_logged("too many events again"), 1);
+	fake_sleep(2100);
+	cr_expect_null(registry_by_number(w.port));
+}
+
 /* An answer to the question of an earlier control is none. */
 Test(adopt, stale_epoch)
 {
